@@ -1,0 +1,3 @@
+"""UnSeg Studio."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,43 @@
+"""The words of the project as values: images, scribbles, labels, edits, categories, regions.
+
+Everything here is numpy and frozen; nothing imports torch or Qt.
+"""
+
+from unseg_studio.data.category import PALETTE, Category, new_category
+from unseg_studio.data.edits import UNEDITED, Edits
+from unseg_studio.data.image import Image, Source
+from unseg_studio.data.labels import (
+    FIRST_CLUSTER,
+    NOTHING,
+    cluster_ids,
+    compose,
+    present_ids,
+)
+from unseg_studio.data.reading import read_image
+from unseg_studio.data.region import Annotation, Region, regions_from_labels
+from unseg_studio.data.scribbles import UNMARKED, Scribbles
+from unseg_studio.data.strokes import Patch, polygon_patch, stroke_patch
+
+__all__ = [
+    "FIRST_CLUSTER",
+    "NOTHING",
+    "PALETTE",
+    "UNEDITED",
+    "UNMARKED",
+    "Annotation",
+    "Category",
+    "Edits",
+    "Image",
+    "Patch",
+    "Region",
+    "Scribbles",
+    "Source",
+    "cluster_ids",
+    "compose",
+    "new_category",
+    "polygon_patch",
+    "present_ids",
+    "read_image",
+    "regions_from_labels",
+    "stroke_patch",
+]

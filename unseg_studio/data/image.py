@@ -1,0 +1,168 @@
+"""One 2-D plane to annotate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROBUST_PERCENTILES = (0.1, 99.9)
+"""Values outside are taken for hot and dead pixels when a value range is estimated."""
+
+_SAMPLE = 1_000_000
+"""A value range is estimated on at most about this many pixels."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an image came from.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file, or None for an array handed over by a program.
+    plane : int or None
+        Index of the plane inside a stack, None for a single image.
+    n_planes : int
+        How many planes the file holds.
+    pixel_size : tuple of float or None
+        (row, column) size of a pixel in micrometres, where the file says so.
+    """
+
+    path: Path | None = None
+    plane: int | None = None
+    n_planes: int = 1
+    pixel_size: tuple[float, float] | None = None
+
+    @property
+    def name(self) -> str:
+        """File name with the plane, as shown in titles."""
+        stem = self.path.name if self.path else "array"
+        return stem if self.plane is None else f"{stem} [{self.plane}]"
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One plane, `(H, W, C)`, with its source and value range.
+
+    Parameters
+    ----------
+    pixels : ndarray, (H, W, C)
+        Values as read: uint8, uint16, int16, float32, ... Read-only from here on.
+        C is 1 (grey), 3 (RGB) or any other count of channels.
+    source : Source
+        File, plane and pixel size.
+    value_range : tuple of float
+        (low, high) values that are shown as black and white and reach the segmenters as 0 and 1.
+        Estimated by `Image.of` where it is not given.
+
+    Raises
+    ------
+    ValueError
+        If the array is no `(H, W, C)` plane, is smaller than 2 x 2 px, holds NaN or infinite
+        values, or has the same value everywhere: there would be nothing to segment.
+    """
+
+    pixels: NDArray[np.generic]
+    source: Source = field(default_factory=Source)
+    value_range: tuple[float, float] = (0.0, 255.0)
+
+    def __post_init__(self) -> None:
+        require_segmentable(self.pixels, self.source.name)
+        self.pixels.setflags(write=False)
+
+    @classmethod
+    def of(cls, array: NDArray[np.generic], source: Source | None = None) -> Image:
+        """Make an image of a `(H, W)` or `(H, W, C)` array and estimate its value range."""
+        pixels = array[..., np.newaxis] if array.ndim == 2 else array
+        source = source or Source()
+        require_segmentable(pixels, source.name)
+        return cls(pixels, source, estimate_value_range(pixels))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def n_channels(self) -> int:
+        """How many channels the plane has."""
+        return int(self.pixels.shape[2])
+
+    @cached_property
+    def unit(self) -> NDArray[np.float32]:
+        """The pixels as `(H, W, C)` float32 in [0, 1], `value_range` mapped to the ends."""
+        return self.contrasted(*self.value_range)
+
+    @cached_property
+    def rgb(self) -> NDArray[np.uint8]:
+        """The plane as people see it: `(H, W, 3)` uint8, RGB."""
+        return np.rint(three_channels(self.unit) * 255).astype(np.uint8)
+
+    def contrasted(self, low: float, high: float) -> NDArray[np.float32]:
+        """Map [low, high] to [0, 1] and clip: `(H, W, C)` float32."""
+        span = max(high - low, np.finfo(np.float32).tiny)
+        unit = (self.pixels.astype(np.float32) - np.float32(low)) / np.float32(span)
+        clipped: NDArray[np.float32] = np.clip(unit, 0.0, 1.0)
+        clipped.setflags(write=False)
+        return clipped
+
+    def with_range(self, low: float, high: float) -> Image:
+        """The same plane with another value range."""
+        return replace(self, value_range=(float(low), float(high)))
+
+
+def three_channels(unit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Show any channel count as three: grey repeated, two as red and green, more as the first 3."""
+    channels = unit.shape[2]
+    if channels == 1:
+        return np.repeat(unit, 3, axis=2)
+    if channels == 2:
+        return np.concatenate([unit, np.zeros_like(unit[..., :1])], axis=2)
+    return unit[..., :3]
+
+
+def estimate_value_range(pixels: NDArray[np.generic]) -> tuple[float, float]:
+    """(low, high) for display and segmenters: the full range of bytes, else robust percentiles."""
+    if pixels.dtype == np.uint8:
+        return 0.0, 255.0
+    if pixels.dtype == np.bool_:
+        return 0.0, 1.0
+    stride = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / _SAMPLE)))
+    low, high = np.percentile(pixels[::stride, ::stride], ROBUST_PERCENTILES)
+    if high <= low:
+        low, high = pixels.min(), pixels.max()
+    return float(low), float(high)
+
+
+def require_segmentable(pixels: NDArray[np.generic], name: str) -> None:
+    """Raise ValueError, in a sentence for the person, where there is nothing to segment."""
+    if pixels.ndim != 3 or 0 in pixels.shape:
+        raise ValueError(
+            f"{name} has the array shape {pixels.shape}; accepted is one plane of height x width x "
+            "channels. Choose a plane or drop the extra axes."
+        )
+    height, width = pixels.shape[:2]
+    if min(height, width) < 2:
+        raise ValueError(
+            f"{name} is {width} x {height} px; accepted are images of at least 2 x 2 px. "
+            "Choose a larger image."
+        )
+    if np.issubdtype(pixels.dtype, np.complexfloating) or pixels.dtype.kind not in "buif":
+        raise ValueError(
+            f"{name} holds values of type {pixels.dtype}; accepted are integers and real numbers. "
+            "Convert the image first."
+        )
+    if pixels.dtype.kind == "f" and (bad := int(pixels.size - np.isfinite(pixels).sum())):
+        raise ValueError(
+            f"{name} holds {bad} values that are NaN or infinite; accepted are finite numbers. "
+            "Replace them, for example with 0, and open the image again."
+        )
+    if pixels.min() == pixels.max():
+        raise ValueError(
+            f"{name} has the same value ({pixels.flat[0]!r}) in every pixel, so there is nothing "
+            "to segment; accepted are images with at least two values. Choose another image or plane."
+        )

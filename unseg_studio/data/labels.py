@@ -1,0 +1,36 @@
+"""Arithmetic on label maps, `(H, W)` int32.
+
+Ids 1 to 1000 are categories, ids from `FIRST_CLUSTER` up are clusters that have no name yet,
+0 is nothing. The two ranges never meet, so a new category cannot steal a cluster's id.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseg_studio.data.category import MAX_CATEGORY
+from unseg_studio.data.edits import Edits
+
+NOTHING = 0
+FIRST_CLUSTER = MAX_CATEGORY + 1
+
+
+def compose(labels: NDArray[np.int32], edits: Edits) -> NDArray[np.int32]:
+    """What is shown and exported: the live labels under the hand corrections."""
+    return labels if edits.is_empty else edits.laid_over(labels)
+
+
+def present_ids(labels: NDArray[np.int32]) -> tuple[int, ...]:
+    """Ids that occur, ascending, without 0."""
+    return tuple(int(i) for i in np.unique(labels) if i > NOTHING)
+
+
+def cluster_ids(labels: NDArray[np.int32]) -> tuple[int, ...]:
+    """Ids of clusters without a name that occur, ascending."""
+    return tuple(i for i in present_ids(labels) if i >= FIRST_CLUSTER)
+
+
+def is_cluster(id_: int) -> bool:
+    """Say whether the id belongs to a cluster without a name."""
+    return id_ >= FIRST_CLUSTER

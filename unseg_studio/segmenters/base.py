@@ -1,0 +1,180 @@
+"""What every segmenter is: frozen parameters, a dear `fit` once per image, a cheap `refine`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+import lazy_loader
+
+from unseg_studio.data import Image, Scribbles
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy_loader.load("torch")  # the window opens, and forms are built, before torch loads
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A segmentation in flight.
+
+    Parameters
+    ----------
+    scores : Tensor, (K, h, w) float32
+        Unnormalised log-probabilities, at any resolution whose aspect ratio is the image's.
+    ids : tuple of int, length K
+        What each channel of `scores` stands for: a category id, or a cluster id from
+        `FIRST_CLUSTER` up. The same fit gives the same cluster the same id from frame to frame.
+    step, total : int
+        Iterations done, and the most that there will be.
+    loss : float
+        Value of the objective at this step, NaN where there is none.
+    is_last : bool
+        Nothing follows: this is the settled result.
+    """
+
+    scores: torch.Tensor
+    ids: tuple[int, ...]
+    step: int
+    total: int
+    loss: float
+    is_last: bool = False
+
+    @property
+    def n_labels(self) -> int:
+        """How many channels win at least one pixel."""
+        return int(torch.unique(self.scores.argmax(dim=0)).numel())
+
+
+@runtime_checkable
+class Fit(Protocol):
+    """One segmenter's memory of one image (features, graph, network weights)."""
+
+    def refine(self, scribbles: Scribbles) -> Iterator[Estimate]:
+        """Optimise on, from where the last call left off, towards the scribbles.
+
+        Each `yield` is a result, a place to pause (do not ask for the next) and to cancel (close
+        the iterator); the fit stays usable after both. At least one estimate is yielded and the
+        last one of an undisturbed run has `is_last`.
+
+        Raises
+        ------
+        ValueError
+            If the scribbles are of another size than the image.
+        """
+        ...
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """The parameters of one method: a frozen dataclass whose fields carry `param` metadata."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def fit(self, image: Image, device: str = "auto") -> Fit:
+        """Prepare for one image: dear, once per image and parameters.
+
+        Raises
+        ------
+        ValueError
+            If the device is unknown or absent.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Param:
+    """What a form, the command line and an error message need to know of a parameter.
+
+    Parameters
+    ----------
+    label : str
+        Its name for people.
+    help : str
+        One sentence: what changes when it grows.
+    low, high : float or None
+        Accepted range, ends included; None where it does not apply.
+    step : float or None
+        What one click changes.
+    unit : str
+        Shown behind the value.
+    choices : tuple of str
+        Accepted words, for a parameter of type str.
+    advanced : bool
+        Folded away at first.
+    """
+
+    label: str
+    help: str
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    advanced: bool = False
+
+
+def param(
+    default: Any,
+    label: str,
+    help: str,  # noqa: A002 - the word that typer and the forms use
+    **more: Any,
+) -> Any:
+    """Make a dataclass field with a default and its `Param`; `more` as in `Param`."""
+    return field(default=default, metadata={"param": Param(label, help, **more)})
+
+
+def params_of(segmenter: Segmenter | type[Segmenter]) -> dict[str, Param]:
+    """Name -> `Param` of every parameter, in the order of the dataclass."""
+    return {f.name: f.metadata["param"] for f in fields(segmenter) if "param" in f.metadata}
+
+
+def check_params(segmenter: Segmenter) -> None:
+    """Raise ValueError for the first parameter outside its range or choices.
+
+    To be called from `__post_init__`, so that a segmenter that exists is a valid one.
+    """
+    for name, spec in params_of(segmenter).items():
+        value = getattr(segmenter, name)
+        if spec.choices and value not in spec.choices:
+            raise ValueError(
+                f"{segmenter.name}: {name} is {value!r}; accepted are {', '.join(spec.choices)}."
+            )
+        if spec.low is not None and not isinstance(value, (int, float)):
+            raise ValueError(f"{segmenter.name}: {name} is {value!r}; a number is accepted.")
+        if spec.low is not None and spec.high is not None and not spec.low <= value <= spec.high:
+            raise ValueError(
+                f"{segmenter.name}: {name} is {value!r}; accepted is {spec.low:g} to {spec.high:g}."
+            )
+
+
+def resolve_device(device: str) -> torch.device:
+    """Turn "auto", "cpu", "cuda", "cuda:N" or "mps" into a torch device that is there.
+
+    Raises
+    ------
+    ValueError
+        If the word is unknown or this machine has no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = device.partition(":")
+    known = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if kind not in known or (index and not index.isdigit()):
+        raise ValueError(f"Unknown device {device!r}; accepted are auto, cpu, cuda, cuda:N and mps.")
+    if known[kind] <= int(index or 0):
+        raise ValueError(
+            f"The device {device!r} is not on this machine; "
+            f"there {'is' if known[kind] == 1 else 'are'} {known[kind]} of kind {kind}. "
+            "Choose auto or cpu."
+        )
+    return torch.device(device)
