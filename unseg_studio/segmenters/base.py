@@ -69,11 +69,22 @@ class Fit(Protocol):
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """The parameters of one method: a frozen dataclass whose fields carry `param` metadata."""
+    """The parameters of one method: a frozen dataclass whose fields carry `param` metadata.
+
+    Attributes
+    ----------
+    name : str
+        As scripts and files call it.
+    title, summary : str
+        As people read it; one sentence on what it does and needs.
+    presets : dict
+        Name of a preset -> the parameters that differ from the defaults. The first one has none.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
+    presets: ClassVar[dict[str, dict[str, Any]]]
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def fit(self, image: Image, device: str = "auto") -> Fit:

@@ -1,0 +1,26 @@
+"""One image under work: its truth, its undo, and the engine that keeps its labels alive."""
+
+from unseg_studio.document.decode import Context, decode
+from unseg_studio.document.document import Document, DocumentEvents, joined_tables
+from unseg_studio.document.live import PULL_MS, Live
+from unseg_studio.document.solve import Fits, Frame, Job, solve
+from unseg_studio.document.state import RunStatus, State
+from unseg_studio.document.worker import Failure, Worker
+
+__all__ = [
+    "PULL_MS",
+    "Context",
+    "Document",
+    "DocumentEvents",
+    "Failure",
+    "Fits",
+    "Frame",
+    "Job",
+    "Live",
+    "RunStatus",
+    "State",
+    "Worker",
+    "decode",
+    "joined_tables",
+    "solve",
+]

@@ -1,0 +1,69 @@
+"""Hand corrections as pure functions: from what is shown to the pixels that change."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import flood
+
+from unseg_studio.data import Patch
+
+Labels = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+
+def touched_region(labels: Labels, point: tuple[int, int]) -> Patch:
+    """The 4-connected region of one id around (row, column)."""
+    return Patch.whole(flood(labels, point, connectivity=1))
+
+
+def holes(labels: Labels, id_: int) -> Patch:
+    """Pixels that the regions of `id_` enclose completely."""
+    mask = labels == id_
+    return Patch.whole(ndimage.binary_fill_holes(mask) & ~mask)
+
+
+def small_parts(labels: Labels, id_: int, *, min_area: int) -> Patch:
+    """Connected parts (4-connected) of `id_` with fewer than `min_area` pixels."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(
+        (labels == id_).astype(np.uint8), connectivity=4
+    )
+    small = stats[:, cv2.CC_STAT_AREA] < min_area
+    small[0] = False
+    return Patch.whole(small[parts]) if count > 1 else Patch.whole(np.zeros(labels.shape, bool))
+
+
+def smoothed(labels: Labels, id_: int, *, radius: float = 2.0) -> tuple[Patch, Patch]:
+    """What `id_` gains and loses when its outline is smoothed by a Gaussian of `radius` pixels."""
+    mask = labels == id_
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), radius, borderType=cv2.BORDER_REPLICATE)
+    smooth = soft > 0.5
+    return Patch.whole(smooth & ~mask), Patch.whole(mask & ~smooth)
+
+
+def surroundings(labels: Labels, patch: Patch) -> Labels:
+    """For each pixel of the patch's rectangle, the id of the nearest pixel outside the patch."""
+    inside = np.zeros(labels.shape, bool)
+    inside[patch.slices] = patch.mask
+    if inside.all():
+        return np.zeros(patch.mask.shape, np.int32)
+    grown = _grown(patch, labels.shape, margin=1)
+    nearest = ndimage.distance_transform_edt(
+        inside[grown], return_distances=False, return_indices=True
+    )
+    filled = labels[grown][tuple(nearest)]
+    rows, cols = patch.slices
+    top, left = rows.start - grown[0].start, cols.start - grown[1].start
+    height, width = patch.mask.shape
+    cut: Labels = filled[top : top + height, left : left + width]
+    return cut
+
+
+def _grown(patch: Patch, shape: tuple[int, ...], *, margin: int) -> tuple[slice, slice]:
+    rows, cols = patch.slices
+    return (
+        slice(max(0, rows.start - margin), min(shape[0], rows.stop + margin)),
+        slice(max(0, cols.start - margin), min(shape[1], cols.stop + margin)),
+    )

@@ -1,0 +1,35 @@
+"""How a mask was made, in plain values that any format can carry."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+import unseg_studio
+from unseg_studio.document.state import State
+
+_LIBRARIES = ("torch", "numpy", "opencv-python-headless", "scikit-image")
+
+
+def versions() -> dict[str, str]:
+    """Version of the project and of the libraries that decide a result; absent ones are left out."""
+    found = {"unseg-studio": unseg_studio.__version__}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def provenance(state: State, *, device: str) -> dict[str, Any]:
+    """Method, parameters (the seed is one of them), hand work, device and versions."""
+    return {
+        "method": state.segmenter.name,
+        "parameters": asdict(state.segmenter),  # type: ignore[call-overload]
+        "device": device,
+        "scribbled_pixels": int((state.scribbles.ids > 0).sum()),
+        "corrected_pixels": int((state.edits.ids >= 0).sum()),
+        "versions": versions(),
+    }

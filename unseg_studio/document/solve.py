@@ -1,0 +1,139 @@
+"""One run of a segmenter as a stream of frames: fit, refine, decode.
+
+Pure of threads and screens; the worker drives it, a script may do so too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseg_studio.data import Image, Scribbles
+from unseg_studio.document.decode import Context, decode
+from unseg_studio.document.state import State
+from unseg_studio.segmenters import Estimate, Fit, Segmenter
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything that a run needs, as it was when the run was asked for.
+
+    Parameters
+    ----------
+    image : Image
+        The plane.
+    segmenter : Segmenter
+        Method and parameters.
+    scribbles : Scribbles
+        What steers.
+    context : Context
+        What the labels must respect.
+    device : str
+        See `resolve_device`.
+    cold : bool
+        Forget the fit of the last run.
+    """
+
+    image: Image
+    segmenter: Segmenter
+    scribbles: Scribbles
+    context: Context
+    device: str = "auto"
+    cold: bool = False
+
+    @classmethod
+    def of(cls, image: Image, state: State, *, device: str = "auto", cold: bool = False) -> Job:
+        """The run that a document asks for now."""
+        context = Context(
+            previous=state.live,
+            named=state.named,
+            locked=np.where(np.isin(state.labels, list(state.locks)), state.labels, 0),
+            fill=state.fill,
+        )
+        return cls(image, state.segmenter, state.scribbles, context, device, cold)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """Labels on their way to the screen.
+
+    Parameters
+    ----------
+    labels : ndarray, (H, W) int32
+        Live labels, before the edits.
+    step, total : int
+        Iterations done and at most to do.
+    loss : float
+        Value of the objective.
+    n_labels : int
+        Clusters and categories in `labels`.
+    seconds : float
+        Since the run began.
+    is_last : bool
+        The settled result.
+    """
+
+    labels: NDArray[np.int32]
+    step: int
+    total: int
+    loss: float
+    n_labels: int
+    seconds: float
+    is_last: bool
+
+
+class Fits:
+    """The fit of the last image and parameters, so that the next stroke starts warm."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Image, Segmenter, str] | None = None
+        self._fit: Fit | None = None
+
+    def of(self, job: Job) -> Fit:
+        """The fit for a job: the last one where it serves, a new one otherwise."""
+        key = (job.image, job.segmenter, job.device)
+        if self._fit is None or job.cold or key != self._key:
+            self._fit = job.segmenter.fit(job.image, job.device)
+            self._key = key
+        return self._fit
+
+
+def solve(job: Job, fits: Fits, wanted: Callable[[Estimate], bool]) -> Iterator[Frame | None]:
+    """Run a job.
+
+    Parameters
+    ----------
+    job : Job
+        What to do.
+    fits : Fits
+        Memory between runs.
+    wanted : callable
+        Whether this estimate is worth decoding; the last one always is.
+
+    Yields
+    ------
+    Frame or None
+        None for an iteration that nobody wanted to see; every yield is a place to stop.
+    """
+    began = time.perf_counter()
+    previous = job.context
+    yield None
+    for estimate in fits.of(job).refine(job.scribbles):
+        if not (estimate.is_last or wanted(estimate)):
+            yield None
+            continue
+        labels = decode(estimate, job.image, job.scribbles, context=previous)
+        previous = previous.followed_by(labels)
+        yield Frame(
+            labels=labels,
+            step=estimate.step,
+            total=estimate.total,
+            loss=estimate.loss,
+            n_labels=int(np.count_nonzero(np.bincount(labels.ravel()))),
+            seconds=time.perf_counter() - began,
+            is_last=estimate.is_last,
+        )
