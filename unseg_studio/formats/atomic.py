@@ -1,0 +1,101 @@
+"""Write whole files or nothing: a temporary file beside the target, flushed, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+_ADVICE = {
+    errno.ENOENT: "the folder {folder} does not exist. Create it or choose another one.",
+    errno.ENOTDIR: "{folder} is not a folder. Choose one.",
+    errno.EISDIR: "a folder of that name is in the way. Choose another name.",
+    errno.ENAMETOOLONG: "the name is too long. Choose a shorter one.",
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS),
+        "{folder} may not be written to. Choose another folder or ask for write permission.",
+    ),
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        "the disk is full. Free some space or choose another folder.",
+    ),
+}
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Replace the file at `path` by `data`, entirely or not at all.
+
+    Raises
+    ------
+    OSError
+        Of the same kind as the system's (PermissionError, ...), in a sentence that names the path
+        and what to do. What was at `path` before is then still there, byte for byte.
+    """
+    write_files({Path(path): data})
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Replace several files that belong together; all are on the disk before any takes its place.
+
+    Raises
+    ------
+    OSError
+        As `write_bytes`.
+    """
+    targets = {_target(path): data for path, data in contents.items()}
+    waiting: dict[Path, Path] = {}
+    try:
+        for path, data in targets.items():
+            waiting[path] = temporary = path.parent / f".{secrets.token_hex(8)}.part"
+            with _explained(path):
+                _write_flushed(temporary, data, like=path)
+        for path, temporary in waiting.items():
+            with _explained(path):
+                os.replace(temporary, path)  # noqa: PTH105 - the one atomic rename, by its name
+    finally:
+        for temporary in waiting.values():
+            with suppress(OSError):  # already renamed, or never made
+                temporary.unlink()
+
+
+def _target(path: Path) -> Path:
+    """Follow a link, so that it stays one, and refuse a folder before anything is written."""
+    with _explained(path):
+        real = path.resolve() if path.is_symlink() else path
+        if real.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return real
+
+
+def _write_flushed(temporary: Path, data: bytes, *, like: Path) -> None:
+    with temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    if like.exists():
+        temporary.chmod(stat.S_IMODE(like.stat().st_mode))
+
+
+class _explained:  # noqa: N801 - read as a word: with _explained(path)
+    """Turn the system's error about a temporary file into a sentence about the target."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise _in_a_sentence(self._path, error) from error
+
+
+def _in_a_sentence(path: Path, error: OSError) -> OSError:
+    cause = _ADVICE.get(error.errno or 0, f"{error.strerror}. Choose another folder or name.")
+    told = type(error)(f"{path} was not written: {cause.format(folder=path.parent)}")
+    told.errno = error.errno
+    return told

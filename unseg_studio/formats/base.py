@@ -1,0 +1,152 @@
+"""What a format is, what reading gives and what is said before writing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseg_studio.data import Annotation, Category, Source
+
+Severity = Literal["note", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence about what an export would do.
+
+    `severity` is "error" where writing would be refused, "warning" where something would get lost.
+    """
+
+    severity: Severity
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class StartingLabels:
+    """What an imported file says about the open image.
+
+    Parameters
+    ----------
+    categories : tuple of Category
+        Every category of the file, ids 1 to 1000.
+    labels : ndarray, (H, W) int32
+        Their ids, 0 = nothing. Read-only.
+    notes : tuple of str
+        Sentences about what was left out or renumbered.
+    """
+
+    categories: tuple[Category, ...]
+    labels: NDArray[np.int32]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.labels.setflags(write=False)
+
+
+class Write(Protocol):
+    """Write annotations to a path, entirely or not at all."""
+
+    def __call__(
+        self, annotations: Sequence[Annotation], path: Path, *, options: Any = ...
+    ) -> None:
+        """Raise OSError or ValueError, in a sentence, where that is not possible."""
+        ...
+
+
+class Read(Protocol):
+    """Read what a file says about an image of this (height, width) and file name."""
+
+    def __call__(
+        self, path: Path, *, shape: tuple[int, int], file_name: str = ...
+    ) -> StartingLabels:
+        """Raise OSError or ValueError, in a sentence, where that is not possible."""
+        ...
+
+
+class Check(Protocol):
+    """Tell what this format would do to an annotation."""
+
+    def __call__(self, annotation: Annotation, options: Any, /) -> Iterable[Finding]:
+        """Yield nothing where nothing is lost."""
+        ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """One line of the table of formats.
+
+    Parameters
+    ----------
+    name : str
+        How programs and the command line call it.
+    title : str
+        How people call it.
+    suffix : str
+        Of its files, with the dot.
+    options : type
+        Frozen dataclass of what can be chosen, every field with a default; the fields' metadata
+        carry "label", "help" and, for words, "choices".
+    write : callable
+        See `Write`.
+    read : callable or None
+        See `Read`; None where the format is written only.
+    check : callable
+        See `Check`.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    options: type
+    write: Write
+    read: Read | None
+    check: Check
+
+
+def image_name(source: Source) -> str:
+    """File name by which exported files know an image: planes of a stack get their index.
+
+    `cells.tif` has the planes `cells_z0000.tif`, `cells_z0001.tif`, ...; an array without a file
+    is called `array`.
+    """
+    if source.path is None:
+        return "array"
+    if source.plane is None or source.n_planes == 1:
+        return source.path.name
+    return f"{source.path.stem}_z{source.plane:04d}{source.path.suffix}"
+
+
+def merged_categories(annotations: Sequence[Annotation]) -> tuple[Category, ...]:
+    """The category table of annotations that belong to one project, by id.
+
+    Raises
+    ------
+    ValueError
+        If two of them mean different categories by one id, or a region has no category.
+    """
+    table: dict[int, Category] = {}
+    for annotation in annotations:
+        for category in annotation.categories:
+            known = table.setdefault(category.id, category)
+            if known != category:
+                raise ValueError(
+                    f"Category {category.id} is {known.name!r} in one image and {category.name!r} "
+                    "in another; accepted is one category table for all. Export them one by one."
+                )
+        _require_categories(annotation)
+    return tuple(table[id_] for id_ in sorted(table))
+
+
+def _require_categories(annotation: Annotation) -> None:
+    known = {category.id for category in annotation.categories}
+    strays = sorted({region.category for region in annotation.regions} - known)
+    if strays:
+        raise ValueError(
+            f"{annotation.source.name} has regions of category {strays[0]}, which is not in its "
+            "category table; add the category or leave the regions out."
+        )

@@ -1,0 +1,113 @@
+"""The table of formats: a new one is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unseg_studio.data import Annotation
+from unseg_studio.formats.base import Format, StartingLabels
+from unseg_studio.formats.coco import COCO
+from unseg_studio.formats.png import PNG
+
+FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (COCO, PNG)}
+
+
+def format_named(name: str) -> Format:
+    """Look a format up.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; lists those that there are.
+    """
+    if name not in FORMATS:
+        raise ValueError(f"Unknown format {name!r}; accepted are {', '.join(FORMATS)}.")
+    return FORMATS[name]
+
+
+def export(
+    annotations: Annotation | Sequence[Annotation],
+    path: str | Path,
+    *,
+    format: str = "coco",  # noqa: A002 - the word of the public face
+    options: Any = None,
+) -> None:
+    """Write annotations to a file, entirely or not at all.
+
+    Parameters
+    ----------
+    annotations : Annotation or sequence of Annotation
+        One or, where the format has room, several images.
+    path : str or Path
+        The file; its folder exists.
+    format : str
+        A key of `FORMATS`.
+    options : object or None
+        An instance of the format's `options`; None for its defaults.
+
+    Raises
+    ------
+    ValueError
+        If the format is unknown, the options belong to another one, or it cannot hold this.
+    OSError
+        If the file cannot be written; what was there before stays.
+    """
+    chosen = format_named(format)
+    given = (annotations,) if isinstance(annotations, Annotation) else tuple(annotations)
+    if not given:
+        raise ValueError("No image was given to export; give one annotation or more.")
+    chosen.write(given, Path(path), options=options_for(chosen, options))
+
+
+def options_for(format_: Format, options: Any) -> Any:
+    """Give the options themselves, or the defaults; refuse those of another format."""
+    options = format_.options() if options is None else options
+    if not isinstance(options, format_.options):
+        raise ValueError(
+            f"{format_.title} was given {type(options).__name__}; accepted are "
+            f"{format_.options.__name__}."
+        )
+    return options
+
+
+def load(
+    path: str | Path,
+    *,
+    shape: tuple[int, int],
+    file_name: str = "",
+    format: str | None = None,  # noqa: A002 - the word of the public face
+) -> StartingLabels:
+    """Read what a file says about the open image.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    shape : (int, int)
+        Height and width of the open image.
+    file_name : str
+        Name of the open image (`image_name`), for files about several.
+    format : str or None
+        A key of `FORMATS`; None to go by the file's suffix.
+
+    Raises
+    ------
+    ValueError
+        If the format is unknown or the content is not what it should be.
+    OSError
+        If the file cannot be read.
+    """
+    chosen = format_named(format) if format else _by_suffix(Path(path))
+    if chosen.read is None:
+        raise ValueError(f"{chosen.title} can be written, but not read. Choose another file.")
+    return chosen.read(Path(path), shape=shape, file_name=file_name)
+
+
+def _by_suffix(path: Path) -> Format:
+    for format_ in FORMATS.values():
+        if path.suffix.lower() == format_.suffix and format_.read is not None:
+            return format_
+    known = ", ".join(f"{f.suffix} ({f.title})" for f in FORMATS.values() if f.read is not None)
+    raise ValueError(f"{path} has the suffix {path.suffix!r}; accepted are {known}.")
