@@ -1,0 +1,1 @@
+"""The standalone window: canvas, brush and overlay over one document."""
