@@ -21,7 +21,7 @@ MANY = 1000
 
 def preflight(
     annotation: Annotation,
-    format: str = "coco",  # noqa: A002 - the word of the public face
+    format: str = "coco",
     *,
     options: Any = None,
     labels: NDArray[np.int32] | None = None,

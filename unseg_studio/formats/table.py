@@ -31,7 +31,7 @@ def export(
     annotations: Annotation | Sequence[Annotation],
     path: str | Path,
     *,
-    format: str = "coco",  # noqa: A002 - the word of the public face
+    format: str = "coco",
     options: Any = None,
 ) -> None:
     """Write annotations to a file, entirely or not at all.
@@ -77,7 +77,7 @@ def load(
     *,
     shape: tuple[int, int],
     file_name: str = "",
-    format: str | None = None,  # noqa: A002 - the word of the public face
+    format: str | None = None,
 ) -> StartingLabels:
     """Read what a file says about the open image.
 
