@@ -3,6 +3,7 @@
 Everything here is numpy and frozen; nothing imports torch or Qt.
 """
 
+from unseg_studio.data.accepted import IMAGE_SUFFIXES, UnreadableImageError
 from unseg_studio.data.category import PALETTE, Category, new_category
 from unseg_studio.data.edits import UNEDITED, Edits
 from unseg_studio.data.image import Image, Source
@@ -20,6 +21,7 @@ from unseg_studio.data.strokes import Patch, polygon_patch, stroke_patch
 
 __all__ = [
     "FIRST_CLUSTER",
+    "IMAGE_SUFFIXES",
     "NOTHING",
     "PALETTE",
     "UNEDITED",
@@ -32,6 +34,7 @@ __all__ = [
     "Region",
     "Scribbles",
     "Source",
+    "UnreadableImageError",
     "cluster_ids",
     "compose",
     "new_category",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal, get_args
 
 Kind = Literal["thing", "stuff"]
@@ -42,7 +43,8 @@ class Category:
     def __post_init__(self) -> None:
         if not 1 <= self.id <= MAX_CATEGORY:
             raise ValueError(
-                f"The category {self.name!r} has the id {self.id}; accepted are 1 to {MAX_CATEGORY}."
+                f"The category {self.name!r} has the id {self.id}; "
+                f"accepted are 1 to {MAX_CATEGORY}."
             )
         if not self.name.strip():
             raise ValueError(f"Category {self.id} has no name; give it one.")
@@ -83,7 +85,12 @@ def new_category(
     free = next((i for i in range(1, MAX_CATEGORY + 1) if i not in taken), None)
     if free is None:
         raise ValueError(f"There are {MAX_CATEGORY} categories already; remove one first.")
-    name = f"category {free}" if name is None else name.strip()
-    if any(name == category.name for category in existing):
+    names = {category.name for category in existing}
+    name = _free_name(free, names) if name is None else name.strip()
+    if name in names:
         raise ValueError(f"There is a category {name!r} already; choose another name.")
     return Category(free, name, PALETTE[(free - 1) % len(PALETTE)], kind)
+
+
+def _free_name(first: int, names: set[str]) -> str:
+    return next(name for i in count(first) if (name := f"category {i}") not in names)

@@ -17,6 +17,11 @@ class Edits:
     """`(H, W)` int32: -1 = none, 0 = erased by hand, otherwise the id put there. Immutable.
 
     A new run never touches them.
+
+    Raises
+    ------
+    ValueError
+        If the array is not two-dimensional or holds ids below -1.
     """
 
     ids: NDArray[np.int32]
@@ -26,6 +31,11 @@ class Edits:
             raise ValueError(
                 f"Edits were given as {self.ids.dtype} of shape {self.ids.shape}; "
                 "accepted is a height x width array of int32."
+            )
+        if self.ids.size and self.ids.min() < UNEDITED:
+            raise ValueError(
+                f"Edits hold the id {self.ids.min()}; accepted are {UNEDITED} (not edited), 0 "
+                "(erased) and ids from 1 up."
             )
         self.ids.setflags(write=False)
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 ROBUST_PERCENTILES = (0.1, 99.9)
 """Values outside are taken for hot and dead pixels when a value range is estimated."""
 
+LARGEST_VALUE = 1e30
+"""Values beyond leave no room for arithmetic in float32."""
+
 _SAMPLE = 1_000_000
 """A value range is estimated on at most about this many pixels."""
 
@@ -100,15 +103,22 @@ class Image:
     @cached_property
     def rgb(self) -> NDArray[np.uint8]:
         """The plane as people see it: `(H, W, 3)` uint8, RGB."""
-        return np.rint(three_channels(self.unit) * 255).astype(np.uint8)
+        shown = np.rint(three_channels(self.unit) * 255).astype(np.uint8)
+        shown.setflags(write=False)
+        return shown
 
     def contrasted(self, low: float, high: float) -> NDArray[np.float32]:
         """Map [low, high] to [0, 1] and clip: `(H, W, C)` float32."""
-        span = max(high - low, np.finfo(np.float32).tiny)
-        unit = (self.pixels.astype(np.float32) - np.float32(low)) / np.float32(span)
-        clipped: NDArray[np.float32] = np.clip(unit, 0.0, 1.0)
-        clipped.setflags(write=False)
-        return clipped
+        # Wide values lose their differences in float32 before `low` is taken off.
+        exact = np.dtype(np.float64 if self.pixels.dtype.itemsize > 2 else np.float32)
+        span = max(high - low, float(np.finfo(np.float32).tiny))
+        values: NDArray[np.floating] = self.pixels.astype(exact)
+        np.subtract(values, exact.type(low), out=values)
+        np.clip(values, 0, exact.type(span), out=values)
+        np.divide(values, exact.type(span), out=values)
+        unit: NDArray[np.float32] = values.astype(np.float32, copy=False)
+        unit.setflags(write=False)
+        return unit
 
     def with_range(self, low: float, high: float) -> Image:
         """The same plane with another value range."""
@@ -132,7 +142,8 @@ def estimate_value_range(pixels: NDArray[np.generic]) -> tuple[float, float]:
     if pixels.dtype == np.bool_:
         return 0.0, 1.0
     stride = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / _SAMPLE)))
-    low, high = np.percentile(pixels[::stride, ::stride], ROBUST_PERCENTILES)
+    sample = pixels[::stride, ::stride].astype(np.float64)
+    low, high = np.percentile(sample, ROBUST_PERCENTILES)
     if high <= low:
         low, high = pixels.min(), pixels.max()
     return float(low), float(high)
@@ -156,13 +167,20 @@ def require_segmentable(pixels: NDArray[np.generic], name: str) -> None:
             f"{name} holds values of type {pixels.dtype}; accepted are integers and real numbers. "
             "Convert the image first."
         )
-    if pixels.dtype.kind == "f" and (bad := int(pixels.size - np.isfinite(pixels).sum())):
+    low, high = pixels.min(), pixels.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = int(pixels.size - np.isfinite(pixels).sum())
         raise ValueError(
             f"{name} holds {bad} values that are NaN or infinite; accepted are finite numbers. "
             "Replace them, for example with 0, and open the image again."
         )
-    if pixels.min() == pixels.max():
+    if max(abs(float(low)), abs(float(high))) > LARGEST_VALUE:
         raise ValueError(
-            f"{name} has the same value ({pixels.flat[0]!r}) in every pixel, so there is nothing "
-            "to segment; accepted are images with at least two values. Choose another image or plane."
+            f"{name} holds values from {low:g} to {high:g}; accepted are values between "
+            f"-{LARGEST_VALUE:g} and {LARGEST_VALUE:g}. Scale them down first."
+        )
+    if low == high:
+        raise ValueError(
+            f"{name} has the same value ({low}) in every pixel, so there is nothing to segment; "
+            "accepted are images with at least two values. Choose another image or plane."
         )

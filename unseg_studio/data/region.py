@@ -116,7 +116,7 @@ def _regions_of(
     large = [part for part in measure.regionprops(parts) if part.area >= min_area]
     if category.kind == "thing":
         for part in large:
-            yield Region(category.id, Patch(*part.slice, part.image))
+            yield Region(category.id, Patch(part.slice[0], part.slice[1], part.image))
     elif large:
         kept = np.isin(parts, [part.label for part in large])
         yield Region(category.id, Patch.whole(kept))

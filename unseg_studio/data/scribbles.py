@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -31,7 +32,7 @@ class Scribbles:
                 f"Scribbles were given as {self.ids.dtype} of shape {self.ids.shape}; "
                 "accepted is a height x width array of int32."
             )
-        if self.ids.size and not (0 <= self.ids.min() and self.ids.max() <= MAX_CATEGORY):
+        if self.ids.size and not (self.ids.min() >= 0 and self.ids.max() <= MAX_CATEGORY):
             raise ValueError(
                 f"Scribbles hold ids from {self.ids.min()} to {self.ids.max()}; accepted are 0 "
                 f"(unmarked) and category ids up to {MAX_CATEGORY}."
@@ -70,6 +71,18 @@ class Scribbles:
     def without(self, category: int) -> Scribbles:
         """Remove every stroke of one category."""
         return Scribbles(np.where(self.ids == category, np.int32(UNMARKED), self.ids))
+
+    def resized(self, shape: tuple[int, int]) -> Scribbles:
+        """The strokes on a smaller plane: a pixel takes the category that covers most of it."""
+        if shape == self.shape:
+            return self
+        small, most = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+        for category in self.categories:
+            mask = (self.ids == category).astype(np.float32)
+            cover = cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_AREA)
+            small[cover > most] = category
+            most = np.maximum(most, cover)
+        return Scribbles(small)
 
     def require_shape(self, shape: tuple[int, int]) -> None:
         """Raise ValueError, in a sentence for the person, if they are of another size."""

@@ -8,6 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+MAX_RADIUS = 1000
+"""Largest brush, in pixels."""
+
+_FAR = 1e7
+"""Pixels; coordinates beyond are moved here, within what OpenCV can draw."""
+
 
 @dataclass(frozen=True, eq=False)
 class Patch:
@@ -44,7 +50,7 @@ class Patch:
         if rows.size == 0:
             return cls(slice(0, 0), slice(0, 0), np.zeros((0, 0), bool))
         box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
-        return cls(*box, mask[box])
+        return cls(*box, mask[box].copy())  # the caller may change the mask later
 
 
 def stroke_patch(shape: tuple[int, int], points: ArrayLike, radius: float) -> Patch:
@@ -57,31 +63,68 @@ def stroke_patch(shape: tuple[int, int], points: ArrayLike, radius: float) -> Pa
     points : array_like, (N, 2)
         (row, column) of the path, in pixels; pixel centres are whole numbers. N >= 1.
     radius : float
-        In pixels, >= 0; 0.5 or less marks a one-pixel line.
+        In pixels, 0 to `MAX_RADIUS`; below 1 marks a one-pixel line.
     """
-    path = _checked(points)
-    reach = int(np.ceil(radius)) + 1
-    top, left = np.floor(path.min(axis=0)).astype(int) - reach
-    bottom, right = np.ceil(path.max(axis=0)).astype(int) + reach + 1
-    canvas = np.zeros((bottom - top, right - left), np.uint8)
-    xy = np.rint(path - (top, left)).astype(np.int32)[:, ::-1]
-    cv2.polylines(canvas, [xy.reshape(-1, 1, 2)], isClosed=False, color=1, thickness=1)
-    if len(xy) == 1:
-        canvas[xy[0, 1], xy[0, 0]] = 1
-    if radius > 0.5:
-        canvas = cv2.dilate(canvas, _disc(radius), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return _clipped(shape, top, left, canvas.astype(bool))
+    if not 0 <= radius <= MAX_RADIUS:
+        raise ValueError(
+            f"A brush was given the radius {radius}; accepted are 0 to {MAX_RADIUS} pixels."
+        )
+    path, reach = _checked(points), int(np.ceil(radius))
+    path = np.concatenate([path, path[-1:]])  # of a single point OpenCV draws nothing
+    window = _window(shape, path, reach)
+    canvas = np.ones(window.shape, np.uint8)
+    if canvas.size:
+        cv2.polylines(canvas, [window.contour(path)], isClosed=False, color=0, thickness=1)
+    if radius >= 1 and not canvas.all():
+        # Distances cost the same for a brush of any size, unlike a dilation.
+        distance = cv2.distanceTransform(canvas, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        return window.clipped(shape, distance <= radius)
+    return window.clipped(shape, canvas == 0)
 
 
 def polygon_patch(shape: tuple[int, int], points: ArrayLike) -> Patch:
     """Pixels inside the closed polygon, its outline included; `points` as in `stroke_patch`."""
     path = _checked(points)
-    top, left = np.floor(path.min(axis=0)).astype(int)
-    bottom, right = np.ceil(path.max(axis=0)).astype(int) + 1
-    canvas = np.zeros((bottom - top, right - left), np.uint8)
-    xy = np.rint(path - (top, left)).astype(np.int32)[:, ::-1]
-    cv2.fillPoly(canvas, [np.ascontiguousarray(xy.reshape(-1, 1, 2))], color=1)
-    return _clipped(shape, top, left, canvas.astype(bool))
+    window = _window(shape, path, reach=0)
+    canvas = np.zeros(window.shape, np.uint8)
+    if canvas.size:
+        cv2.fillPoly(canvas, [window.contour(path)], color=1)
+    return window.clipped(shape, canvas == 1)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The part of the plane, and of its surroundings, that is drawn on."""
+
+    top: int
+    left: int
+    shape: tuple[int, int]
+
+    def contour(self, path: NDArray[np.float64]) -> NDArray[np.int32]:
+        """The path as OpenCV wants it: (N, 1, 2) (x, y), counted from the window's corner."""
+        xy = np.rint(path).astype(np.int32)[:, ::-1] - (self.left, self.top)
+        return np.ascontiguousarray(xy.reshape(-1, 1, 2), np.int32)
+
+    def clipped(self, shape: tuple[int, int], mask: NDArray[np.bool_]) -> Patch:
+        """What of the window's mask lies in the plane."""
+        rows, row_cut = _overlap(self.top, self.shape[0], shape[0])
+        cols, col_cut = _overlap(self.left, self.shape[1], shape[1])
+        return Patch(rows, cols, mask[row_cut, col_cut])
+
+
+def _window(shape: tuple[int, int], path: NDArray[np.float64], reach: int) -> _Window:
+    """The path's bounding box and `reach` around it, but nothing that cannot touch the plane."""
+    start = np.maximum(np.rint(path.min(axis=0)).astype(int), -reach) - reach
+    stop = np.minimum(np.rint(path.max(axis=0)).astype(int), np.add(shape, reach)) + reach + 1
+    height, width = (int(side) for side in np.maximum(stop - start, 0))
+    return _Window(int(start[0]), int(start[1]), (height, width))
+
+
+def _overlap(start: int, length: int, limit: int) -> tuple[slice, slice]:
+    """Where a stretch lies within [0, limit), and which part of the stretch that is."""
+    first = min(max(start, 0), limit)
+    last = max(first, min(start + length, limit))
+    return slice(first, last), slice(first - start, last - start)
 
 
 def _checked(points: ArrayLike) -> NDArray[np.float64]:
@@ -91,20 +134,4 @@ def _checked(points: ArrayLike) -> NDArray[np.float64]:
             f"A stroke was given as an array of shape {path.shape}; accepted are N x 2 finite "
             "(row, column) coordinates with N >= 1."
         )
-    return path
-
-
-def _disc(radius: float) -> NDArray[np.uint8]:
-    reach = int(np.ceil(radius))
-    offsets = np.arange(-reach, reach + 1)
-    return (offsets[:, None] ** 2 + offsets**2 <= radius**2).astype(np.uint8)
-
-
-def _clipped(shape: tuple[int, int], top: int, left: int, mask: NDArray[np.bool_]) -> Patch:
-    height, width = shape
-    first_row, first_col = min(max(0, top), height), min(max(0, left), width)
-    last_row = max(first_row, min(height, top + mask.shape[0]))
-    last_col = max(first_col, min(width, left + mask.shape[1]))
-    rows, cols = slice(first_row, last_row), slice(first_col, last_col)
-    inside = mask[first_row - top : last_row - top, first_col - left : last_col - left]
-    return Patch(rows, cols, inside)
+    return np.clip(path, -_FAR, _FAR)

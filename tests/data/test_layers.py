@@ -1,0 +1,108 @@
+"""Scribbles steer, edits correct, labels show; none of them changes in place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unseg_studio.data import (
+    FIRST_CLUSTER,
+    UNEDITED,
+    Edits,
+    Patch,
+    Scribbles,
+    cluster_ids,
+    compose,
+    present_ids,
+    stroke_patch,
+)
+from unseg_studio.data.labels import is_cluster
+
+SHAPE = (10, 12)
+
+
+def test_painting_leaves_the_earlier_scribbles_alone():
+    empty = Scribbles.empty(SHAPE)
+    painted = empty.painted([(5, 2), (5, 9)], category=3, radius=1)
+    assert empty.is_empty
+    assert painted.categories == (3,)
+    assert painted.ids[5, 2:10].tolist() == [3] * 8
+
+
+def test_the_latest_stroke_lies_on_top():
+    painted = Scribbles.empty(SHAPE).painted([(5, 5)], category=1, radius=3)
+    painted = painted.painted([(5, 5)], category=2, radius=1)
+    assert painted.categories == (1, 2)
+    assert painted.ids[5, 5] == 2
+    assert painted.ids[5, 8] == 1
+
+
+def test_erasing_takes_strokes_away():
+    painted = Scribbles.empty(SHAPE).painted([(5, 2), (5, 9)], category=3, radius=1)
+    assert painted.erased([(5, 5)], radius=1).ids[5, 3:8].tolist() == [3, 0, 0, 0, 3]
+    assert painted.erased([(5, 0), (5, 11)], radius=5).is_empty
+
+
+def test_one_category_can_be_removed():
+    painted = Scribbles.empty(SHAPE).painted([(2, 2)], category=1, radius=0)
+    painted = painted.painted([(8, 8)], category=2, radius=0)
+    assert painted.without(1).categories == (2,)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        np.zeros(SHAPE, np.int64),
+        np.zeros((2, 3, 4), np.int32),
+        np.full(SHAPE, -1, np.int32),
+        np.full(SHAPE, 1001, np.int32),
+    ],
+)
+def test_scribbles_that_no_category_can_have_are_refused(ids):
+    with pytest.raises(ValueError, match="accepted"):
+        Scribbles(ids)
+
+
+def test_scribbles_of_another_size_are_refused_with_both_sizes():
+    scribbles = Scribbles.empty(SHAPE)
+    scribbles.require_shape(SHAPE)
+    with pytest.raises(ValueError, match="are 12 x 10 px, the image is 10 x 12 px; accepted"):
+        scribbles.require_shape((12, 10))
+
+
+@pytest.mark.parametrize("layer", [Scribbles.empty(SHAPE), Edits.none(SHAPE)])
+def test_layers_cannot_be_changed_in_place(layer):
+    with pytest.raises(ValueError, match="read-only"):
+        layer.ids[0, 0] = 1
+
+
+def test_edits_lie_over_the_labels_until_they_are_given_back():
+    labels = np.full(SHAPE, 7, np.int32)
+    patch = stroke_patch(SHAPE, [(5, 5)], 0)
+    edits = Edits.none(SHAPE).put(patch, 2)
+    assert edits.laid_over(labels)[5, 5] == 2
+    assert (edits.laid_over(labels) == 7).sum() == 119
+    assert edits.put(patch, 0).laid_over(labels)[5, 5] == 0
+    assert edits.put(patch, UNEDITED).is_empty
+
+
+def test_without_edits_the_labels_are_shown_as_they_are():
+    labels = np.full(SHAPE, 7, np.int32)
+    assert compose(labels, Edits.none(SHAPE)) is labels
+    edits = Edits.none(SHAPE).put(Patch.whole(np.ones(SHAPE, bool)), 1)
+    assert (compose(labels, edits) == 1).all()
+
+
+@pytest.mark.parametrize(
+    "ids", [np.zeros(SHAPE), np.zeros(5, np.int32), np.full(SHAPE, -2, np.int32)]
+)
+def test_edits_that_mean_nothing_are_refused(ids):
+    with pytest.raises(ValueError, match="accepted"):
+        Edits(ids)
+
+
+def test_ids_from_1001_up_are_clusters():
+    labels = np.array([[0, 1, 5], [FIRST_CLUSTER, FIRST_CLUSTER + 2, 5]], np.int32)
+    assert present_ids(labels) == (1, 5, 1001, 1003)
+    assert cluster_ids(labels) == (1001, 1003)
+    assert [is_cluster(i) for i in (0, 1000, 1001)] == [False, False, True]
