@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unseg_studio.data import Annotation, Category, Patch
 from unseg_studio.formats import geometry, rle
@@ -27,6 +28,9 @@ from unseg_studio.formats.coco_reader import OWN_INFO, read_coco
 
 Segmentation = Literal["rle", "polygon", "polygon-cv2"]
 Holes = Literal["rle", "fill"]
+
+Shape = tuple[int, int]
+_Drawn = tuple[Patch, list[NDArray[np.int64]]]
 
 _MANY_PARTS = 20
 
@@ -48,7 +52,7 @@ class CocoOptions:
         metadata={
             "label": "Masks as",
             "help": "rle: compressed run lengths, exact everywhere. polygon: along the edges of "
-            "pixels, exact in pycocotools and CVAT. polygon-cv2: through pixel centres, exact for "
+            "pixels, exact in pycocotools. polygon-cv2: through pixel centres, exact for "
             "readers that draw with OpenCV, such as Ultralytics and supervision.",
             "choices": get_args(Segmentation),
         },
@@ -219,13 +223,17 @@ def _touching(options: CocoOptions) -> bool:
 
 
 def _segmentation(
-    patch: Patch, shape: tuple[int, int], *, options: CocoOptions
+    patch: Patch, shape: Shape, *, options: CocoOptions
 ) -> dict[str, Any] | list[list[int]]:
     if not _as_polygons(patch, options):
         text = rle.text_of_runs(rle.run_lengths(patch, shape))
         return {"size": [int(side) for side in shape], "counts": text}
+    return [polygon[:, ::-1].ravel().tolist() for polygon in _traced(patch, options)]
+
+
+def _traced(patch: Patch, options: CocoOptions) -> list[NDArray[np.int64]]:
     trace = geometry.pixel_polygons if _touching(options) else geometry.edge_polygons
-    return [polygon[:, ::-1].ravel().tolist() for polygon in trace(patch)]
+    return trace(patch)
 
 
 def _as_polygons(patch: Patch, options: CocoOptions) -> bool:
@@ -261,9 +269,10 @@ def check_coco(annotation: Annotation, options: CocoOptions) -> Iterator[Finding
     if options.segmentation == "rle" or not patches:
         return
     yield from _about_holes(patches, options)
-    yield from _about_parts(patches, options)
-    drawn = [p for p in (_kept(patch, options) for patch in patches) if _as_polygons(p, options)]
+    kept = (_kept(patch, options) for patch in patches)
+    drawn = [(patch, _traced(patch, options)) for patch in kept if _as_polygons(patch, options)]
     if drawn:
+        yield from _about_parts([polygons for _, polygons in drawn])
         yield _about_readers(drawn, annotation.shape, options=options)
 
 
@@ -279,9 +288,8 @@ def _about_holes(patches: Sequence[Patch], options: CocoOptions) -> Iterator[Fin
         yield Finding("warning", f"The holes of {_counted(n, 'region')} will be filled.")
 
 
-def _about_parts(patches: Sequence[Patch], options: CocoOptions) -> Iterator[Finding]:
-    trace = geometry.pixel_polygons if _touching(options) else geometry.edge_polygons
-    most = max(len(trace(patch)) for patch in patches)
+def _about_parts(regions: Sequence[Sequence[geometry.Polygon]]) -> Iterator[Finding]:
+    most = max(len(polygons) for polygons in regions)
     if most > _MANY_PARTS:
         yield Finding(
             "note",
@@ -290,30 +298,21 @@ def _about_parts(patches: Sequence[Patch], options: CocoOptions) -> Iterator[Fin
         )
 
 
-def _about_readers(
-    patches: Sequence[Patch], shape: tuple[int, int], *, options: CocoOptions
-) -> Finding:
-    edges, pixels = (_agreement(patches, shape, options=options, convention=convention)
-                     for convention in ("edges", "pixels"))  # fmt: skip
+def _about_readers(drawn: Sequence[_Drawn], shape: Shape, *, options: CocoOptions) -> Finding:
+    edges = _agreement(drawn, shape, convention="edges")
+    pixels = _agreement(drawn, shape, convention="pixels")
     return Finding(
         "note" if (pixels if _touching(options) else edges) == 1 else "warning",
-        f"The polygons agree with the masks to {_percent(edges)} in pycocotools and CVAT, and to "
+        f"The polygons agree with the masks to {_percent(edges)} in pycocotools, and to "
         f"{_percent(pixels)} in readers that draw with OpenCV (intersection over union).",
     )
 
 
-def _agreement(
-    patches: Sequence[Patch],
-    shape: tuple[int, int],
-    *,
-    options: CocoOptions,
-    convention: geometry.Convention,
-) -> float:
+def _agreement(drawn: Sequence[_Drawn], shape: Shape, *, convention: geometry.Convention) -> float:
     """Intersection over union of masks and what a reader of this convention gets back."""
-    trace = geometry.pixel_polygons if _touching(options) else geometry.edge_polygons
     pairs = [
-        geometry.overlap(patch, geometry.fill(trace(patch), shape, convention=convention))
-        for patch in patches
+        geometry.overlap(patch, geometry.fill(polygons, shape, convention=convention))
+        for patch, polygons in drawn
     ]
     return sum(common for common, _ in pairs) / sum(union for _, union in pairs)
 

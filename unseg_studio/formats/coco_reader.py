@@ -66,7 +66,8 @@ def read_coco(path: str | Path, *, shape: Shape, file_name: str = "") -> Startin
         labels[patch.slices][patch.mask] = categories[entry["category_id"]].id
     if without:
         notes.append(
-            f"{without} annotations have no mask, only a box or nothing, and are left out."
+            f"{without} annotation{'s have' if without > 1 else ' has'} no mask inside the image, "
+            f"only a box or nothing, and {'are' if without > 1 else 'is'} left out."
         )
     return StartingLabels(
         tuple(sorted(categories.values(), key=lambda c: c.id)), labels, tuple(notes)

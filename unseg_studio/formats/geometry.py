@@ -32,7 +32,7 @@ FARTHEST = 1e9
 _DRAWABLE = 1 << 20
 """Where outlines that leave the plane are cut off: OpenCV counts in fixed point."""
 
-_CROSSINGS_AT_ONCE = 1 << 22
+_CROSSINGS_AT_ONCE = 1 << 20
 """Bounds the memory of the polygon fill, whatever the polygon."""
 
 NOWHERE = Patch(slice(0, 0), slice(0, 0), np.zeros((0, 0), bool))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
+
+_PIECE = 1 << 20
 
 
 def read_bytes(path: Path, *, limit: int) -> bytes:
@@ -17,7 +20,7 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            data = _up_to(file, limit + 1)
     except OSError as error:
         told = type(error)(
             f"{path} cannot be read: {error.strerror}. Check the path and its permissions."
@@ -32,3 +35,11 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
             "split it first."
         )
     return data
+
+
+def _up_to(file: BinaryIO, limit: int) -> bytes:
+    """Read in pieces: asked for `limit` bytes at once, python would reserve them first."""
+    data = bytearray()
+    while len(data) < limit and (piece := file.read(min(_PIECE, limit - len(data)))):
+        data += piece
+    return bytes(data)
