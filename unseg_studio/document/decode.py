@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
-from unseg_studio.data import Edits, Image, Scribbles
+from unseg_studio.data import (
+    FIRST_CLUSTER,
+    NOTHING,
+    UNEDITED,
+    Edits,
+    Image,
+    Scribbles,
+    cluster_ids,
+)
+from unseg_studio.data.labels import is_cluster
+from unseg_studio.refinement import guide_of, propagate, sharpened
 from unseg_studio.segmenters import Estimate
 
 Labels = NDArray[np.int32]
+Planes = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,5 +63,149 @@ class Context:
 def decode(
     estimate: Estimate, image: Image, scribbles: Scribbles, *, context: Context | None = None
 ) -> Labels:
-    """Make full-resolution labels."""
-    raise NotImplementedError
+    """Make full-resolution labels of scores in flight.
+
+    Channels get ids that stay the same from frame to frame and from run to run, scribbles are
+    carried along image edges, outlines are moved to where the image's colours change, and
+    scribbled and locked pixels keep their category.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        Scores of any resolution.
+    image : Image
+        The plane.
+    scribbles : Scribbles
+        What the person drew, of the image's size.
+    context : Context or None
+        What the labels must respect; None: nothing.
+
+    Returns
+    -------
+    ndarray, (H, W) int32
+        Category ids where something is scribbled or named, cluster ids elsewhere.
+    """
+    scribbles.require_shape(image.shape)
+    context = context or Context.empty(image.shape)
+    guide = guide_of(image)
+    posterior, ids = _posterior(estimate, guide.shape)
+    ids = stable_ids(posterior.argmax(axis=0), ids, context)
+    posterior, ids = _competing(*_grouped(posterior, ids), scribbles, context)
+    if not scribbles.is_empty:
+        posterior = propagate(posterior, _seeds(scribbles, ids, guide.shape), guide)
+    labels = np.asarray(ids, np.int32)[sharpened(posterior, guide)]
+    return _pinned(labels, scribbles, context.locked)
+
+
+def _posterior(estimate: Estimate, shape: tuple[int, int]) -> tuple[Planes, tuple[int, ...]]:
+    """Probabilities of the channels on a plane of this (h, w), and their ids."""
+    probabilities = estimate.scores.softmax(dim=0).cpu().numpy()
+    shrinks = probabilities.shape[1] > shape[0]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    planes = [cv2.resize(plane, shape[::-1], interpolation=how) for plane in probabilities]
+    return np.stack(planes), estimate.ids
+
+
+def _grouped(posterior: Planes, ids: tuple[int, ...]) -> tuple[Planes, tuple[int, ...]]:
+    """Add up the channels that share an id."""
+    kept = tuple(dict.fromkeys(ids))
+    if len(kept) == len(ids):
+        return posterior, ids
+    own = np.array(ids)
+    return np.stack([posterior[own == id_].sum(axis=0) for id_ in kept]), kept
+
+
+def _competing(
+    posterior: Planes, ids: tuple[int, ...], scribbles: Scribbles, context: Context
+) -> tuple[Planes, tuple[int, ...]]:
+    """Leave out what may not win: locked categories, and clusters once categories fill the image."""
+    locked = set(np.unique(context.locked).tolist())
+    full = context.fill and len(scribbles.categories) > 1
+    keep = [i for i, id_ in enumerate(ids) if id_ not in locked and not (full and is_cluster(id_))]
+    if not keep:
+        return np.ones((1, *posterior.shape[1:]), np.float32), (NOTHING,)
+    rest = posterior[keep] + np.float32(1e-6)
+    return rest / rest.sum(axis=0), tuple(ids[i] for i in keep)
+
+
+def _seeds(scribbles: Scribbles, ids: tuple[int, ...], shape: tuple[int, int]) -> Labels:
+    """Index into `ids` of what is scribbled at each pixel of a (h, w) plane, -1 elsewhere."""
+    small = scribbles.resized(shape).ids
+    seeds = np.full(shape, -1, np.int32)
+    for index, id_ in enumerate(ids):
+        if not is_cluster(id_):
+            seeds[small == id_] = index
+    seeds[small == NOTHING] = -1
+    return seeds
+
+
+def _pinned(labels: Labels, scribbles: Scribbles, locked: Labels) -> Labels:
+    """Scribbled pixels have their category, and locked ones theirs above all."""
+    pinned = np.where(scribbles.ids > 0, scribbles.ids, labels)
+    return np.where(locked > 0, locked, pinned)
+
+
+def stable_ids(clusters: Labels, ids: tuple[int, ...], context: Context) -> tuple[int, ...]:
+    """Ids that people know for the channels that win in `clusters`.
+
+    Parameters
+    ----------
+    clusters : ndarray, (h, w) int
+        Index of the winning channel; may be smaller than the image.
+    ids : tuple of int
+        What the segmenter calls each channel. Category ids stay as they are.
+    context : Context
+        Where clusters were named, and the labels before.
+
+    Returns
+    -------
+    tuple of int
+        A cluster that lies mostly where something was named takes that id. The others are matched
+        to the clusters before them so that the total overlap is largest (Hungarian method); what
+        finds no partner keeps its id where that is free.
+    """
+    named = _named_ids(clusters, ids, context)
+    open_ = [i for i, id_ in enumerate(ids) if is_cluster(id_) and i not in named]
+    known = {**named, **_matched(clusters, open_, context.previous)}
+    taken = set(known.values()) | set(cluster_ids(context.previous))
+    for i in open_:
+        if i not in known:
+            known[i] = ids[i] if ids[i] not in taken else _next_free(taken)
+            taken.add(known[i])
+    return tuple(known.get(i, id_) for i, id_ in enumerate(ids))
+
+
+def _named_ids(clusters: Labels, ids: tuple[int, ...], context: Context) -> dict[int, int]:
+    if context.named.is_empty:
+        return {}
+    values, counts = _overlap(clusters, len(ids), context.named.ids)
+    sizes = np.maximum(counts.sum(axis=1), 1)
+    most = counts.argmax(axis=1)
+    return {
+        i: int(values[most[i]])
+        for i, id_ in enumerate(ids)
+        if is_cluster(id_) and values[most[i]] != UNEDITED and 2 * counts[i, most[i]] > sizes[i]
+    }
+
+
+def _matched(clusters: Labels, open_: list[int], previous: Labels) -> dict[int, int]:
+    values, counts = _overlap(clusters, int(clusters.max()) + 1, previous)
+    before = [j for j, id_ in enumerate(values) if is_cluster(int(id_))]
+    rows = [i for i in open_ if i < len(counts)]
+    overlap = counts[np.ix_(rows, before)]
+    pairs = zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
+    return {rows[i]: int(values[before[j]]) for i, j in pairs if overlap[i, j] > 0}
+
+
+def _overlap(clusters: Labels, n: int, plane: Labels) -> tuple[Labels, NDArray[np.int64]]:
+    """Values of a plane, and how many pixels each of n clusters shares with each: (n, values)."""
+    size = clusters.shape[::-1]
+    small = cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST)
+    values, index = np.unique(small, return_inverse=True)
+    joint = clusters.ravel() * len(values) + index.ravel()
+    counts = np.bincount(joint, minlength=n * len(values)).reshape(n, len(values))
+    return values, counts
+
+
+def _next_free(taken: set[int]) -> int:
+    return next(i for i in itertools.count(FIRST_CLUSTER) if i not in taken)

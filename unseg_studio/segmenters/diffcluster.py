@@ -1,17 +1,54 @@
-"""DiffCluster."""
+"""DiffCluster: a small network learns the clusters of one image while they are shown.
+
+W. Kim, A. Kanezaki, M. Tanaka, "Unsupervised Learning of Image Segmentation Based on
+Differentiable Feature Clustering", IEEE Transactions on Image Processing 29, 2020
+(arXiv 2007.09990).
+
+    response    r' = BN(conv1x1([BN(ReLU(conv3x3(.)))] x M (image)))      (q, h, w)
+    labels      c  = argmax r'
+    objective   L  = L_sim(r', c) + nu L_scr(r', scribbles) + mu L_con(r')
+    update      SGD with momentum; stop when few clusters are left
+
+The network is trained from random weights on the one image, so nothing is downloaded. Two presets
+of this one implementation: `paper`, every detail as published (in the means of the authors' code
+where the paper writes sums), and `live`, the same objective from coarse to fine on a small pyramid
+with a narrow network, warm-started by every stroke.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from unseg_studio.data import Image
-from unseg_studio.segmenters.base import Fit, check_params, param
+import cv2
+import lazy_loader
+import numpy as np
+
+from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
+from unseg_studio.segmenters import losses
+from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy_loader.load("torch")
+
+FINAL_SIZE = 640
+"""Longer side of the last forward pass of a pyramid, in pixels: full resolution for photographs
+of annotation data sets, and bounded memory for larger planes."""
+
+WARM_SHARE = 0.25
+"""Part of `iterations` that a stroke may take: the network has been trained already."""
+
+RESTING = 1e-3
+"""Labels rest when a smaller part of the pixels than this changes its label in an iteration."""
 
 
 @dataclass(frozen=True)
 class DiffCluster:
-    """Differentiable feature clustering of one image."""
+    """Differentiable feature clustering; every field is explained by its `Param`."""
 
     name: ClassVar[str] = "diffcluster"
     title: ClassVar[str] = "DiffCluster"
@@ -21,27 +58,36 @@ class DiffCluster:
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "live": {},
         "paper": {
-            "max_clusters": 100, "iterations": 1000, "size": 0, "patience": 0,
-            "learning_rate": 0.1, "mu": 1.0, "nu": 0.5,
+            "max_clusters": 100,
+            "width": 100,
+            "mu": 1.0,
+            "nu": 0.5,
+            "iterations": 1000,
+            "size": 0,
+            "patience": 0,
         },
-    }  # fmt: skip
+    }
 
     max_clusters: int = param(
-        32, "Most clusters", "Upper limit of the number of clusters.", low=2, high=256, step=1
+        16, "Most clusters", "Upper limit of the number of clusters.", low=2, high=256, step=1
     )
     min_clusters: int = param(
         3, "Fewest clusters", "The run stops before fewer are left.", low=1, high=256, step=1
     )
     mu: float = param(
-        1.0, "Smoothness", "More of it makes larger, rounder clusters.", low=0.0, high=50.0, step=0.5
+        2.0, "Smoothness", "More of it makes larger, rounder clusters.", low=0.0, high=50.0, step=0.5
     )
     nu: float = param(
-        0.5, "Scribble weight", "How strongly scribbles pull.", low=0.0, high=10.0, step=0.1,
+        1.0, "Scribble weight", "How strongly scribbles pull.", low=0.0, high=10.0, step=0.1,
         advanced=True,
     )  # fmt: skip
     n_conv: int = param(
         2, "Convolutions", "More of them see larger textures.", low=1, high=5, step=1, advanced=True
     )
+    width: int = param(
+        32, "Width", "Channels inside the network; more are slower and finer.", low=4, high=512,
+        step=4, advanced=True,
+    )  # fmt: skip
     learning_rate: float = param(
         0.1, "Learning rate", "Larger steps merge clusters sooner.", low=0.001, high=1.0, step=0.01,
         advanced=True,
@@ -54,8 +100,8 @@ class DiffCluster:
         high=4096, step=16, unit="px", advanced=True,
     )  # fmt: skip
     patience: int = param(
-        8, "Patience", "Stop when the labels rest for this many iterations; 0 never stops early.",
-        low=0, high=1000, step=1, advanced=True,
+        6, "Patience", "Go on when the labels rest for this many iterations; 0: as published, only "
+        "the fewest clusters end a run.", low=0, high=1000, step=1, advanced=True,
     )  # fmt: skip
     seed: int = param(
         0, "Seed", "The same seed gives the same labels.", low=0, high=2**31 - 1, step=1,
@@ -64,7 +110,234 @@ class DiffCluster:
 
     def __post_init__(self) -> None:
         check_params(self)
+        if self.min_clusters > self.max_clusters:
+            raise ValueError(
+                f"{self.name}: min_clusters is {self.min_clusters}, max_clusters is "
+                f"{self.max_clusters}; the fewest clusters cannot be more than the most."
+            )
 
-    def fit(self, image: Image, device: str = "auto") -> Fit:
-        """Make the network and the image pyramid."""
-        raise NotImplementedError
+    @property
+    def is_pyramid(self) -> bool:
+        """Coarse to fine, instead of at the image's own size."""
+        return self.size > 0
+
+    def fit(self, image: Image, device: str = "auto") -> DiffClusterFit:
+        """Make the random network and the image pyramid."""
+        return DiffClusterFit(self, image, resolve_device(device))
+
+
+def network(n_channels: int, segmenter: DiffCluster) -> torch.nn.Sequential:
+    """The published network: M times conv3x3, ReLU, batch norm; then conv1x1, batch norm.
+
+    A pyramid pads by repeating the border, since zeros make a cluster of the image's frame.
+    """
+    nn, width = torch.nn, segmenter.width
+    padding = "replicate" if segmenter.is_pyramid else "zeros"
+    layers: list[torch.nn.Module] = []
+    for i in range(segmenter.n_conv):
+        inputs = n_channels if i == 0 else width
+        layers.append(nn.Conv2d(inputs, width, 3, padding=1, padding_mode=padding))
+        layers += [nn.ReLU(), nn.BatchNorm2d(width)]
+    layers += [nn.Conv2d(width, segmenter.max_clusters, 1), nn.BatchNorm2d(segmenter.max_clusters)]
+    return nn.Sequential(*layers)
+
+
+def seeded_network(n_channels: int, segmenter: DiffCluster) -> torch.nn.Sequential:
+    """The network with the random weights of the segmenter's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(segmenter.seed)
+        return network(n_channels, segmenter)
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One resolution of the pyramid.
+
+    Parameters
+    ----------
+    image : Tensor, (1, C, h, w) float32
+        The plane in [0, 1].
+    share : float
+        Part of the iterations that it gets.
+    """
+
+    image: torch.Tensor
+    share: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w)."""
+        return self.image.shape[2], self.image.shape[3]
+
+
+def pyramid(segmenter: DiffCluster, image: Image, device: torch.device) -> list[Level]:
+    """Half the working size, then the working size; or the image as it is."""
+    if not segmenter.is_pyramid:
+        return [Level(_planes(image.unit).to(device), 1.0)]
+    half, whole = (_shrunk(image.unit, s) for s in (segmenter.size // 2, segmenter.size))
+    return [Level(_packed(half, device), 0.7), Level(_packed(whole, device), 0.3)]
+
+
+def _shrunk(unit: np.ndarray, size: int) -> np.ndarray:
+    scale = size / max(unit.shape[:2])
+    if scale >= 1:
+        return unit
+    width, height = (max(2, round(n * scale)) for n in (unit.shape[1], unit.shape[0]))
+    small = cv2.resize(unit, (width, height), interpolation=cv2.INTER_AREA)
+    return small.reshape(height, width, -1)
+
+
+def _planes(unit: np.ndarray) -> torch.Tensor:
+    """(1, C, h, w), channel after channel: the layout whose rounding the published losses have."""
+    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
+
+
+def _packed(unit: np.ndarray, device: torch.device) -> torch.Tensor:
+    """(1, C, h, w), pixel after pixel: faster on processors, rounded a little differently."""
+    return _planes(unit).to(device).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass
+class Rest:
+    """Counts for how many iterations the labels have rested."""
+
+    patience: int
+    quiet: int = 0
+    last: torch.Tensor | None = field(default=None, repr=False)
+
+    def is_reached(self, labels: torch.Tensor) -> bool:
+        """Take the labels of an iteration and say whether they have rested long enough."""
+        if self.patience and self.last is not None:
+            churn = (labels != self.last).float().mean().item()
+            self.quiet = self.quiet + 1 if churn < RESTING else 0
+        self.last = labels
+        return bool(self.patience) and self.quiet >= self.patience
+
+
+class DiffClusterFit:
+    """The network of one image, its optimiser and the channels that categories have taken."""
+
+    def __init__(self, segmenter: DiffCluster, image: Image, device: torch.device) -> None:
+        self._segmenter = segmenter
+        self._image = image
+        self._levels = pyramid(segmenter, image, device)
+        self._final = self._levels[-1].image
+        if segmenter.is_pyramid:
+            self._final = _packed(_shrunk(image.unit, FINAL_SIZE), device)
+        self._net = seeded_network(image.n_channels, segmenter).to(device).train()
+        if segmenter.is_pyramid:
+            self._net.to(memory_format=torch.channels_last)
+        self._optimiser = torch.optim.SGD(
+            self._net.parameters(), lr=segmenter.learning_rate, momentum=0.9
+        )
+        self._channels: dict[int, int] = {}
+        self._response: torch.Tensor | None = None
+
+    def refine(self, scribbles: Scribbles) -> Iterator[Estimate]:
+        """Optimise on, towards the scribbles; see `Fit.refine`."""
+        scribbles.require_shape(self._image.shape)
+        self._assign_channels(scribbles)
+        plan = self._plan()
+        total, done, loss = sum(plan), 0, float("nan")
+        if self._response is not None:
+            yield self._estimate(self._response, 0, total, loss)
+        for level, budget in zip(self._levels, plan, strict=True):
+            for response, loss in self._optimise(level, budget, scribbles):
+                done += 1
+                yield self._estimate(response, done, total, loss)
+        yield self._estimate(self._last_pass(), done, total, loss, is_last=True)
+
+    def _plan(self) -> list[int]:
+        """Iterations for each level: fewer when the network is warm."""
+        warm = self._response is not None and self._segmenter.patience > 0
+        budget = self._segmenter.iterations * (WARM_SHARE if warm else 1.0)
+        return [max(1, round(budget * level.share)) for level in self._levels]
+
+    def _optimise(
+        self, level: Level, budget: int, scribbles: Scribbles
+    ) -> Iterator[tuple[torch.Tensor, float]]:
+        """The loop of the paper at one resolution: (response, loss) of every iteration."""
+        segmenter, targets = self._segmenter, self._targets(scribbles, level)
+        fewest, rest, kept = self._fewest(scribbles), Rest(segmenter.patience), None
+        for _ in range(budget):
+            response = self._net(level.image)[0].permute(1, 2, 0).contiguous()
+            labels = response.detach().argmax(dim=2)
+            n_labels = int(torch.unique(labels).numel())
+            if kept and n_labels < fewest:
+                self._go_back(kept)
+                return
+            kept = copy.deepcopy(self._net.state_dict()) if segmenter.patience else None
+            loss = losses.objective(response, labels, targets, mu=segmenter.mu, nu=segmenter.nu)
+            self._step(loss)
+            self._response = response.detach().permute(2, 0, 1)
+            yield self._response, loss.item()
+            if rest.is_reached(labels) or (not segmenter.patience and n_labels <= fewest):
+                return
+
+    def _step(self, loss: torch.Tensor) -> None:
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+
+    def _go_back(self, weights: dict[str, Any]) -> None:
+        """Take older weights, and forget the momentum that led away from them."""
+        self._net.load_state_dict(weights)
+        self._optimiser.state.clear()
+
+    def _last_pass(self) -> torch.Tensor:
+        with torch.no_grad():
+            response: torch.Tensor = self._net(self._final)[0]
+        return response
+
+    def _fewest(self, scribbles: Scribbles) -> int:
+        """How many labels end a run: as many as are scribbled, in the live preset at least some."""
+        scribbled = len(scribbles.categories)
+        if self._segmenter.patience:
+            return max(scribbled, self._segmenter.min_clusters)
+        return scribbled or self._segmenter.min_clusters
+
+    def _targets(self, scribbles: Scribbles, level: Level) -> torch.Tensor:
+        """Channel wanted at each pixel of a level, (h, w) int64; -1 where nothing is scribbled."""
+        ids = scribbles.resized(level.shape).ids
+        targets = np.full(level.shape, losses.UNSCRIBBLED, np.int64)
+        for category in scribbles.categories:
+            targets[ids == category] = self._channels[category]
+        return torch.from_numpy(targets).to(level.image.device)
+
+    def _assign_channels(self, scribbles: Scribbles) -> None:
+        """Give each new category a channel: the one that wins most under its strokes.
+
+        Where the network is untrained, or others have taken that channel, the category gets the
+        one of its own number, as published, or the next free one.
+        """
+        present = set(scribbles.categories)
+        self._channels = {c: i for c, i in self._channels.items() if c in present}
+        for category in sorted(present - self._channels.keys()):
+            taken = set(self._channels.values())
+            free = [i for i in range(self._segmenter.max_clusters) if i not in taken]
+            if not free:
+                raise ValueError(
+                    f"There are scribbles of {len(present)} categories, but at most "
+                    f"{self._segmenter.max_clusters} clusters. Raise the most clusters."
+                )
+            votes = self._votes(scribbles, category)
+            best = max(free, key=lambda i: (votes[i], i == category - 1, -i))
+            self._channels[category] = best
+
+    def _votes(self, scribbles: Scribbles, category: int) -> np.ndarray:
+        """For each channel, how many pixels it wins under the strokes of a category."""
+        if self._response is None:
+            return np.zeros(self._segmenter.max_clusters, np.int64)
+        labels = self._response.argmax(dim=0).cpu().numpy()
+        under = labels[scribbles.resized(labels.shape).ids == category]
+        return np.bincount(under, minlength=self._segmenter.max_clusters)
+
+    def _estimate(
+        self, response: torch.Tensor, step: int, total: int, loss: float, *, is_last: bool = False
+    ) -> Estimate:
+        """The channels that win somewhere or belong to a category, with their ids."""
+        category_of = {channel: category for category, channel in self._channels.items()}
+        used = set(torch.unique(response.argmax(dim=0)).tolist()) | category_of.keys()
+        channels = sorted(used)
+        ids = tuple(category_of.get(i, FIRST_CLUSTER + i) for i in channels)
+        return Estimate(response[channels], ids, step, total, loss, is_last)
