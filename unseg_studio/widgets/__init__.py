@@ -1,0 +1,35 @@
+"""Qt parts that the window and the napari dock share; each takes a document and its live loop."""
+
+from unseg_studio.widgets.background import Background
+from unseg_studio.widgets.category_list import CategoryList
+from unseg_studio.widgets.corrections_box import CorrectionsBox
+from unseg_studio.widgets.export_box import (
+    ExportBox,
+    ExportCheck,
+    ExportForm,
+    ExportJob,
+    ExportWish,
+)
+from unseg_studio.widgets.form import Form, FormField, fields_of_options, fields_of_segmenter
+from unseg_studio.widgets.pump import Pump
+from unseg_studio.widgets.run_bar import RunBar, figures
+from unseg_studio.widgets.segmenter_box import SegmenterBox
+
+__all__ = [
+    "Background",
+    "CategoryList",
+    "CorrectionsBox",
+    "ExportBox",
+    "ExportCheck",
+    "ExportForm",
+    "ExportJob",
+    "ExportWish",
+    "Form",
+    "FormField",
+    "Pump",
+    "RunBar",
+    "SegmenterBox",
+    "fields_of_options",
+    "fields_of_segmenter",
+    "figures",
+]

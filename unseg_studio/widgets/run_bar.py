@@ -1,0 +1,108 @@
+"""What the engine is doing: progress, run again, stop, and what went wrong."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from qtpy.QtWidgets import QPlainTextEdit, QProgressBar, QToolButton, QWidget
+
+from unseg_studio.document import Document, Live, RunStatus
+from unseg_studio.document.provenance import provenance
+from unseg_studio.widgets.following import follow
+from unseg_studio.widgets.layout import button, column, row, words
+
+_TITLES = {
+    "idle": "Waiting for the first run",
+    "preparing": "Preparing …",
+    "running": "Optimising",
+    "done": "Done",
+    "stopped": "Stopped",
+    "failed": "Failed",
+}
+
+
+class RunBar(QWidget):
+    """Run again, stop, progress, figures.
+
+    Parameters
+    ----------
+    document, live : Document, Live
+        Whose runs to show and steer.
+    """
+
+    def __init__(self, document: Document, live: Live) -> None:
+        super().__init__()
+        self._document, self._live = document, live
+        self._again = button(
+            "Run again", "Start afresh from the scribbles (R)", document.run, picture="run"
+        )
+        self._stop = button("Stop", "Keep the labels as they are now (Esc)", live.stop,
+                            picture="stop")  # fmt: skip
+        self._progress = self._make_progress()
+        self._figures = words()
+        self._updated = words(quiet=True)
+        self._sentence = words()
+        self._more, self._details = self._make_details()
+        column(
+            self, row(self._again, self._stop), self._progress, self._figures, self._updated,
+            self._sentence, row(self._more), self._details,
+        )  # fmt: skip
+        self._on_status_changed(document.status)
+
+        self._more.toggled.connect(self._details.setVisible)
+        follow(self, document.events.status_changed, self._on_status_changed)
+
+    def _make_progress(self) -> QProgressBar:
+        bar = QProgressBar()
+        bar.setTextVisible(False)
+        bar.setMaximumHeight(8)
+        bar.setAccessibleName("Progress of the run")
+        return bar
+
+    def _make_details(self) -> tuple[QToolButton, QPlainTextEdit]:
+        more = QToolButton()
+        more.setText("Details")
+        more.setCheckable(True)
+        details = QPlainTextEdit(readOnly=True)
+        details.setMaximumHeight(140)
+        details.hide()
+        return more, details
+
+    def _on_status_changed(self, status: RunStatus) -> None:
+        self._stop.setEnabled(status.is_busy)
+        self._stop.setToolTip(
+            "Keep the labels as they are now (Esc)" if status.is_busy else "Nothing is running."
+        )
+        self._progress.setRange(0, status.total if status.total else int(not status.is_busy))
+        self._progress.setValue(status.total if status.phase == "done" else status.step)
+        self._figures.setText(figures(status))
+        if status.step:
+            self._updated.setText(f"Last update at {datetime.now():%H:%M:%S}")
+        self._show_failure(status)
+
+    def _show_failure(self, status: RunStatus) -> None:
+        failed = status.phase == "failed"
+        self._sentence.setVisible(bool(status.message))
+        self._sentence.setText(status.message)
+        self._more.setVisible(failed)
+        if not failed:
+            self._more.setChecked(False)
+            return
+        made = provenance(self._document.state, device=self._live.device)
+        lines = [status.message, *(f"{name}: {value}" for name, value in made.items())]
+        self._details.setPlainText("\n".join(lines))
+
+
+def figures(status: RunStatus) -> str:
+    """Step, loss, clusters and time in one line, as far as there are any."""
+    parts = [_TITLES[status.phase]]
+    if status.step:
+        parts.append(f"step {status.step} of {status.total}")
+    if math.isfinite(status.loss):
+        parts.append(f"loss {status.loss:.3f}")
+    if status.n_labels:
+        parts.append(f"{status.n_labels} label{'s' * (status.n_labels != 1)}")
+    if status.step:
+        parts.append(f"{status.seconds:.1f} s")
+    return " · ".join(parts)
