@@ -1,0 +1,1 @@
+"""UnSeg Studio inside napari."""
