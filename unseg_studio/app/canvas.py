@@ -1,18 +1,74 @@
-"""The image on the screen, its overlay, and what the mouse does on it."""
+"""The image on the screen, its overlay, and what the mouse does on it.
+
+    mouse -> Trail (image coordinates) -> signal -> someone changes the document
+    document signal -> a layer is out of date -> paintEvent makes it anew, for what is visible
+
+A stroke in progress is ink on top of everything and touches neither layers nor document.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from qtpy.QtCore import Signal
-from qtpy.QtGui import QImage
-from qtpy.QtWidgets import QWidget
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QEvent, QLineF, QPointF, QRect, QRectF, Qt, QTimer, Signal
+from qtpy.QtGui import (
+    QColor,
+    QDragEnterEvent,
+    QDropEvent,
+    QEnterEvent,
+    QFocusEvent,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QResizeEvent,
+    QWheelEvent,
+)
+from qtpy.QtWidgets import QApplication, QWidget
 
-from unseg_studio.app.tools import Tool
+from unseg_studio.app.display import Look, value_at
+from unseg_studio.app.layers import Layers, Pick, Style
+from unseg_studio.app.tools import ERASERS, PICKERS, Tool, Trail
+from unseg_studio.app.viewport import Viewport
+from unseg_studio.data import NOTHING
 from unseg_studio.document import Document
 
 RADII = (0.5, 200.0)
 """Smallest and largest brush radius in image pixels."""
+
+INVITATION = "Open an image or drop one here"
+
+_GROUND = QColor(52, 52, 52)
+_CALM = QColor(222, 222, 222)
+_SHADE = QColor(0, 0, 0, 170)
+_GRID = QColor(128, 128, 128, 90)
+
+_ZOOM_PER_NOTCH = 1.25
+_RADIUS_PER_NOTCH = 1.15
+_CLOSING_REACH = 8.0
+"""A click within so many view pixels of a polygon's first corner closes it."""
+
+_LEGIBLE = 4.0
+"""A brush circle of at least this radius on the screen replaces the cursor."""
+
+_GESTURE_KEYS = frozenset(
+    {Qt.Key.Key_Escape, Qt.Key.Key_Backspace, Qt.Key.Key_Return, Qt.Key.Key_Enter}
+)
+"""Drop what is being drawn, take the last corner back, close the polygon."""
+
+_ARROWS: dict[int, tuple[int, int]] = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +103,7 @@ class Canvas(QWidget):
     ids_dragged = Signal(int, int)
     """(from id, to id), different and neither 0."""
     click_taken_back = Signal()
-    """The click before was the first half of a double click."""
+    """The click before was the first half of a double click: what it did is not meant."""
     hovered = Signal(object)
     """A Hover, or None outside the image."""
     brush_radius_changed = Signal(float)
@@ -56,18 +112,52 @@ class Canvas(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._document: Document | None = None
+        self._layers: Layers | None = None
         self._tool = Tool.SCRIBBLE
         self._radius = 5.0
+        self._style = Style()
+        self._is_fitted = True
+        self._cursor: QPointF | None = None
+        self._hover: Hover | None = None
+        self._pick: Pick | None = None
+        self._trail: Trail | None = None
+        self._corners: Trail | None = None
+        self._ink: QImage | None = None
+        self._pan_from: QPointF | None = None
+        self._button = Qt.MouseButton.NoButton
+        self._said_click = False
+        self._space_held = False
+        self._peeking = False
+        self._building = QTimer(self, interval=15)
+        self._building.timeout.connect(self._on_building_timeout)
+        self._prepare_widget()
+
+    def _prepare_widget(self) -> None:
+        self.setMouseTracking(True)
+        self.setAcceptDrops(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMinimumSize(160, 120)
+        self.setAccessibleName("Image")
+        self._describe()
+
+    # What is shown
 
     def document(self) -> Document | None:
         """What is shown."""
-        return self._document
+        return self._layers.document if self._layers else None
 
     def set_document(self, document: Document | None) -> None:
         """Show another document, or the invitation to open one."""
-        self._document = document
-        self.update()
+        self._drop_gesture()
+        self._listen(document)
+        self._layers = Layers(document) if document else None
+        if self._layers and self._layers.building:
+            self._building.start()
+        self.fit_view()
+        self._refresh_hover()
+        self._describe()
+        self._update_cursor()
 
     def tool(self) -> Tool:
         """What the left button does."""
@@ -75,7 +165,12 @@ class Canvas(QWidget):
 
     def set_tool(self, tool: Tool) -> None:
         """Choose what the left button does; a polygon in progress is dropped."""
-        self._tool = tool
+        if tool is not self._tool:
+            self._drop_gesture()
+            self._tool = tool
+            self._describe()
+            self._update_cursor()
+            self._refresh_hover()
 
     def brush_radius(self) -> float:
         """In image pixels."""
@@ -83,35 +178,637 @@ class Canvas(QWidget):
 
     def set_brush_radius(self, radius: float) -> None:
         """Choose the brush size in image pixels, 0.5 to 200."""
-        radius = min(max(radius, RADII[0]), RADII[1])
+        radius = min(max(float(radius), RADII[0]), RADII[1])
         if radius != self._radius:
+            self._update_brush()
             self._radius = radius
+            self._update_brush()
+            self._update_cursor()
             self.brush_radius_changed.emit(radius)
 
     def set_opacity(self, opacity: float) -> None:
         """How much the fill covers the image, 0 to 1."""
+        self._set_style(replace(self._style, opacity=min(max(opacity, 0.0), 1.0)))
 
     def set_contours(self, on: bool) -> None:
         """Outlines instead of filled areas."""
+        self._set_style(replace(self._style, contours=on))
 
     def set_overlay_hidden(self, hidden: bool) -> None:
         """Show the bare image."""
+        self._set_style(replace(self._style, hidden=hidden))
 
     def set_contrast(self, low: float, high: float, gamma: float) -> None:
         """Show `low` as black and `high` as white; `gamma` below 1 brightens the middle."""
+        if self._layers:
+            self._set_look(replace(self._layers.look, low=low, high=high, gamma=gamma))
 
     def set_visible_channels(self, channels: tuple[int, ...]) -> None:
-        """Choose the channels on the screen; one is shown grey."""
+        """Choose the channels on the screen; one is shown grey, several add up.
+
+        Raises
+        ------
+        ValueError
+            If the image has no such channel.
+        """
+        if not self._layers:
+            return
+        count = self._layers.document.image.n_channels
+        if any(not 0 <= channel < count for channel in channels):
+            raise ValueError(
+                f"Channels {channels!r} were chosen; accepted are 0 to {count - 1} in this image."
+            )
+        self._set_look(replace(self._layers.look, channels=tuple(sorted(set(channels)))))
+
+    def look(self) -> Look | None:
+        """Contrast and channels on the screen."""
+        return self._layers.look if self._layers else None
+
+    def viewport(self) -> Viewport | None:
+        """Which part of the image is on the screen."""
+        return self._layers.viewport if self._layers else None
 
     def fit_view(self) -> None:
-        """Show the whole image."""
+        """Show the whole image, also when the window changes its size."""
+        self._is_fitted = True
+        if self._layers:
+            view = float(self.height()), float(self.width())
+            self._show(replace(self._layers.viewport, view=view).fitted())
+        self.update()
 
     def zoom_to(self, scale: float) -> None:
         """Show an image pixel `scale` screen pixels wide, about the centre of the view."""
+        if self._layers:
+            self._is_fitted = False
+            self._show(self._layers.viewport.zoomed_to(scale))
 
     def zoom_by(self, factor: float) -> None:
         """Magnify about the centre of the view."""
+        self._zoom_at(factor, QPointF(self.width() / 2, self.height() / 2))
 
     def grab_view(self) -> QImage:
         """What is on the screen."""
         return self.grab().toImage()
+
+    # What the document says
+
+    def _listen(self, document: Document | None) -> None:
+        for source, connect in ((self.document(), False), (document, True)):
+            if source is None:
+                continue
+            events = source.events
+            for signal, slot in (
+                (events.labels_changed, self._on_labels_changed),
+                (events.scribbles_changed, self._on_scribbles_changed),
+                (events.categories_changed, self._on_categories_changed),
+                (events.active_changed, self._on_active_changed),
+            ):
+                signal.connect(slot) if connect else signal.disconnect(slot)
+
+    def _on_labels_changed(self) -> None:
+        if self._layers:
+            self._layers.forget_overlay()
+            self._refresh_hover()
+            self.update()
+
+    def _on_scribbles_changed(self) -> None:
+        if self._layers:
+            self._layers.forget_marks()
+            self.update()
+
+    def _on_categories_changed(self) -> None:
+        self._on_labels_changed()
+        self._on_scribbles_changed()
+
+    def _on_active_changed(self) -> None:
+        self._update_brush()
+
+    def _on_building_timeout(self) -> None:
+        """Show the image smoothly once its smaller versions are made."""
+        pending = self._layers.building if self._layers else None
+        if pending is None or pending.done():
+            self._building.stop()
+        if self._layers and pending and pending.done():
+            self._layers.forget_base()
+            self.update()
+
+    # Painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint what the event asks for; layers that are out of date are made first."""
+        painter = QPainter(self)
+        painter.fillRect(event.rect(), _GROUND)
+        if self._layers is None:
+            self._paint_invitation(painter)
+            return
+        self._layers.set_view(self._layers.viewport, self.devicePixelRatioF())
+        self._paint_layers(painter, self._layers)
+        self._paint_grid(painter, event.rect(), self._layers.viewport)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_gesture(painter, self._layers.viewport)
+        self._paint_brush(painter)
+
+    def _paint_invitation(self, painter: QPainter) -> None:
+        font = self.font()
+        font.setPointSizeF(font.pointSizeF() * 1.5)
+        painter.setFont(font)
+        painter.setPen(_CALM)
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        painter.drawText(self.rect(), int(flags), INVITATION)
+
+    def _paint_layers(self, painter: QPainter, layers: Layers) -> None:
+        ratio = layers.ratio
+        layers.base().draw(painter, ratio)
+        if not self._is_hidden:
+            layers.labels(self._style).draw(painter, ratio)
+            if self._pick and (picked := layers.picked(self._pick)):
+                picked.draw(painter, ratio)
+            if marks := layers.marks():
+                marks.draw(painter, ratio)
+        if self._ink and self._trail:
+            painter.setOpacity(self._ink_opacity(self._trail.tool))
+            painter.drawImage(QPointF(0, 0), self._ink)
+            painter.setOpacity(1.0)
+
+    def _paint_grid(self, painter: QPainter, rect: QRect, viewport: Viewport) -> None:
+        if not viewport.shows_grid:
+            return
+        top, left = viewport.to_image(rect.left(), rect.top())
+        bottom, right = viewport.to_image(rect.right() + 1, rect.bottom() + 1)
+        rows = range(max(0, math.floor(top)), min(viewport.image[0], math.ceil(bottom)) + 1)
+        cols = range(max(0, math.floor(left)), min(viewport.image[1], math.ceil(right)) + 1)
+        x0, y0 = viewport.to_view(-0.5, -0.5)
+        x1, y1 = viewport.to_view(viewport.image[0] - 0.5, viewport.image[1] - 0.5)
+        ys = [viewport.to_view(row - 0.5, 0)[1] for row in rows]
+        xs = [viewport.to_view(0, col - 0.5)[0] for col in cols]
+        painter.setPen(QPen(_GRID, 0))
+        painter.drawLines([QLineF(x0, y, x1, y) for y in ys] + [QLineF(x, y0, x, y1) for x in xs])
+
+    def _paint_gesture(self, painter: QPainter, viewport: Viewport) -> None:
+        """The polygon, lasso or drag in progress."""
+        if self._corners:
+            self._paint_corners(painter, viewport, self._corners)
+        elif self._trail and self._trail.tool is Tool.LASSO:
+            self._paint_line(painter, self._on_view(self._trail.points), closed=True)
+        elif self._trail and self._trail.tool is Tool.MERGE:
+            ends = self._on_view(np.array([self._trail.start, self._trail.end]))
+            self._paint_line(painter, ends)
+            self._paint_knob(painter, ends[0])
+
+    def _paint_corners(self, painter: QPainter, viewport: Viewport, corners: Trail) -> None:
+        points = self._on_view(corners.points)
+        line = [*points, self._cursor] if self._cursor is not None else points
+        self._paint_line(painter, line, closed=len(line) > 2)
+        for point in points:
+            self._paint_knob(painter, point)
+
+    def _paint_line(
+        self, painter: QPainter, points: list[QPointF], *, closed: bool = False
+    ) -> None:
+        shape = QPolygonF(points)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if closed:
+            fill = QColor(self._active_color())
+            fill.setAlpha(50)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(fill)
+            painter.drawPolygon(shape)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+        for color, width in ((_SHADE, 3.5), (self._active_color(), 1.8)):
+            painter.setPen(QPen(color, width))
+            painter.drawPolyline(shape)
+
+    def _paint_knob(self, painter: QPainter, point: QPointF) -> None:
+        painter.setPen(QPen(_SHADE, 1.2))
+        painter.setBrush(_CALM)
+        painter.drawEllipse(point, 3.5, 3.5)
+
+    def _paint_brush(self, painter: QPainter) -> None:
+        if self._cursor is None or not self._shows_brush:
+            return
+        reach = self._brush_reach
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for color, width in ((_SHADE, 3.2), (self._ink_color(self._stroke_tool), 1.6)):
+            painter.setPen(QPen(color, width))
+            painter.drawEllipse(self._cursor, reach, reach)
+
+    # Mouse
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Begin to pan, or a stroke, a polygon, a click or a drag."""
+        if self._layers is None or self._trail or self._pan_from is not None:
+            return
+        tool = self._tool_of(event.button())
+        self._button, self._said_click = event.button(), False
+        if tool is Tool.PAN:
+            self._pan_from = event.position()
+            self._update_cursor()
+        elif tool is Tool.POLYGON:
+            self._add_corner(event.position())
+        elif tool is not None:
+            self._begin(tool, event.position())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Go on with what the press began; say what is under the cursor."""
+        if self._layers is None:
+            return
+        self._move_brush(event.position())
+        if self._pan_from is not None:
+            moved = event.position() - self._pan_from
+            self._pan_from = event.position()
+            self._is_fitted = False
+            self._show(self._layers.viewport.panned(moved.x(), moved.y()))
+        elif self._trail:
+            self._continue(self._trail, event.position())
+        elif self._corners:
+            self.update()
+        self._refresh_hover()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End what the press began and say what was drawn."""
+        if event.button() != self._button:
+            return
+        if self._pan_from is not None:
+            self._pan_from = None
+            self._update_cursor()
+        elif self._trail and self._layers:
+            self._continue(self._trail, event.position())
+            self._finish(self._trail, self._layers)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Close the polygon, or show the whole image."""
+        if self._layers is None or event.button() != Qt.MouseButton.LeftButton:
+            self.mousePressEvent(event)
+        elif self._tool is Tool.POLYGON and not self._space_held:
+            self._close_polygon()
+        else:
+            if self._said_click:
+                self._said_click = False
+                self.click_taken_back.emit()
+            self.fit_view()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Zoom at the cursor; with Ctrl change the brush size."""
+        notches = event.angleDelta().y() / 120
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self.set_brush_radius(self._radius * _RADIUS_PER_NOTCH**notches)
+        else:
+            self._zoom_at(_ZOOM_PER_NOTCH**notches, event.position())
+        event.accept()
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """Take the keyboard, so that Space works at once, unless someone is typing."""
+        typing = Qt.WidgetAttribute.WA_InputMethodEnabled
+        focused = QApplication.focusWidget()
+        if focused is None or not focused.testAttribute(typing):
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
+        super().enterEvent(event)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Nothing is under the cursor any more."""
+        self._update_brush()
+        self._cursor = None
+        self._refresh_hover()
+        super().leaveEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Accept files."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Say which files were dropped."""
+        urls = event.mimeData().urls()
+        paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.files_dropped.emit(paths)
+
+    # Keyboard
+
+    def event(self, event: QEvent) -> bool:
+        """Keep keys that a gesture in progress needs from shortcuts of the window."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            space = event.key() == Qt.Key.Key_Space
+            if space or (self._in_gesture and event.key() in _GESTURE_KEYS):
+                event.accept()
+                return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space pans, Tab hides the overlay, arrows move, + and - zoom; then `_GESTURE_KEYS`."""
+        key = event.key()
+        if key in (Qt.Key.Key_Space, Qt.Key.Key_Tab):
+            if not event.isAutoRepeat():
+                self._hold(key, True)
+        elif self._in_gesture and key in _GESTURE_KEYS:
+            self._steer_gesture(key)
+        elif key in _ARROWS and self._layers:
+            right, down = _ARROWS[key]
+            self._is_fitted = False
+            step = -right * self.width() / 8, -down * self.height() / 8
+            self._show(self._layers.viewport.panned(*step))
+        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal, Qt.Key.Key_Minus):
+            self.zoom_by(_ZOOM_PER_NOTCH ** (-1 if key == Qt.Key.Key_Minus else 1))
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Space and Tab work as long as they are held."""
+        if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Tab):
+            if not event.isAutoRepeat():
+                self._hold(event.key(), False)
+        else:
+            super().keyReleaseEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """A key that is released elsewhere is not held any more."""
+        self._hold(Qt.Key.Key_Space, False)
+        self._hold(Qt.Key.Key_Tab, False)
+        super().focusOutEvent(event)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Shift+Tab leaves; Tab is for hiding the overlay."""
+        return False if forward else super().focusNextPrevChild(forward)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the whole image, or its middle, in view."""
+        if self._is_fitted:
+            self.fit_view()
+        elif self._layers:
+            view = float(self.height()), float(self.width())
+            self._show(self._layers.viewport.resized(view))
+        super().resizeEvent(event)
+
+    # Gestures
+
+    def _tool_of(self, button: Qt.MouseButton) -> Tool | None:
+        """What a button means now."""
+        if button == Qt.MouseButton.MiddleButton:
+            return Tool.PAN
+        if button == Qt.MouseButton.LeftButton:
+            return Tool.PAN if self._space_held else self._tool
+        return self._tool.right_button if button == Qt.MouseButton.RightButton else None
+
+    def _begin(self, tool: Tool, at: QPointF) -> None:
+        self._trail = Trail(tool, self._in_image(at))
+        self._refresh_hover()
+        if tool.is_stroke:
+            self._redraw_ink(self._trail)
+            self._update_brush()
+
+    def _continue(self, trail: Trail, at: QPointF) -> None:
+        before = trail.end
+        if not trail.add(self._in_image(at)):
+            return
+        if trail.tool.is_stroke:
+            self._draw_ink(trail.tool, np.array([before, trail.end]))
+        elif trail.tool in (Tool.LASSO, Tool.MERGE):
+            self.update()
+
+    def _finish(self, trail: Trail, layers: Layers) -> None:
+        """Say what was drawn; the ink stays until whoever hears it has changed the document."""
+        if trail.tool.is_stroke:
+            if trail.touches(layers.document.image.shape, self._radius):
+                self._said_click = len(trail.points) == 1
+                self.stroke_drawn.emit(trail.tool, trail.points)
+        elif trail.tool is Tool.LASSO:
+            self._say_polygon(trail)
+        elif trail.tool is Tool.MERGE:
+            self._say_merge(trail)
+        else:
+            self._say_click(trail)
+        self._drop_gesture()
+
+    def _say_polygon(self, trail: Trail) -> None:
+        shape = self._layers.document.image.shape if self._layers else (0, 0)
+        if len(trail.points) >= 3 and trail.touches(shape, 0):
+            self.polygon_drawn.emit(trail.points)
+
+    def _say_click(self, trail: Trail) -> None:
+        start, end = self._on_view(np.array([trail.start, trail.end]))
+        near = (end - start).manhattanLength() <= QApplication.startDragDistance()
+        pixel = self._pixel(start)
+        if near and pixel:
+            self._said_click = True
+            self.point_clicked.emit(trail.tool, *pixel)
+
+    def _say_merge(self, trail: Trail) -> None:
+        source, target = (self._id_at(p) for p in self._on_view(trail.points[[0, -1]]))
+        if NOTHING not in (source, target) and source != target:
+            self.ids_dragged.emit(source, target)
+
+    def _add_corner(self, at: QPointF) -> None:
+        if self._corners is None:
+            self._corners = Trail(Tool.POLYGON, self._in_image(at))
+            self._refresh_hover()
+        elif len(self._corners.points) >= 3 and self._is_near_first_corner(at):
+            self._close_polygon()
+        else:
+            self._corners.add(self._in_image(at))
+        self.update()
+
+    def _is_near_first_corner(self, at: QPointF) -> bool:
+        if self._corners is None:
+            return False
+        first = self._on_view(np.array([self._corners.start]))[0]
+        return QLineF(first, at).length() <= _CLOSING_REACH
+
+    def _close_polygon(self) -> None:
+        if self._corners and len(self._corners.points) >= 3:
+            corners, self._corners = self._corners, None
+            self._say_polygon(corners)
+            self.update()
+
+    def _steer_gesture(self, key: int) -> None:
+        if key == Qt.Key.Key_Escape:
+            self._drop_gesture()
+        elif key == Qt.Key.Key_Backspace:
+            if self._corners and not self._corners.take_back():
+                self._corners = None
+            self.update()
+        else:
+            self._close_polygon()
+
+    def _drop_gesture(self) -> None:
+        self._trail = self._corners = self._ink = None
+        self._refresh_hover()
+        self.update()
+
+    @property
+    def _in_gesture(self) -> bool:
+        return self._trail is not None or self._corners is not None
+
+    def _hold(self, key: int, held: bool) -> None:
+        if key == Qt.Key.Key_Space:
+            self._space_held = held
+            self._update_brush()
+            self._update_cursor()
+        elif held != self._peeking:
+            self._peeking = held
+            self.update()
+
+    # The stroke in progress
+
+    def _redraw_ink(self, trail: Trail) -> None:
+        ratio = self.devicePixelRatioF()
+        self._ink = QImage(self.size() * ratio, QImage.Format.Format_ARGB32_Premultiplied)
+        self._ink.setDevicePixelRatio(ratio)
+        self._ink.fill(Qt.GlobalColor.transparent)
+        self._draw_ink(trail.tool, trail.points)
+
+    def _draw_ink(self, tool: Tool, points: NDArray[np.float64]) -> None:
+        if self._ink is None:
+            return
+        line = self._on_view(points)
+        pen = QPen(self._ink_color(tool), 2 * self._brush_reach)
+        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+        pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+        painter = QPainter(self._ink)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(pen)
+        painter.drawPoint(line[0]) if len(line) == 1 else painter.drawPolyline(line)
+        painter.end()
+        reach = math.ceil(self._brush_reach) + 2
+        self.update(
+            QPolygonF(line).boundingRect().toAlignedRect().adjusted(-reach, -reach, reach, reach)
+        )
+
+    def _ink_color(self, tool: Tool) -> QColor:
+        return QColor(255, 255, 255) if tool in ERASERS else self._active_color()
+
+    def _ink_opacity(self, tool: Tool) -> float:
+        if tool in ERASERS:
+            return 0.55
+        return 1.0 if tool is Tool.SCRIBBLE else max(0.5, self._style.opacity)
+
+    def _active_color(self) -> QColor:
+        document = self.document()
+        return QColor(document.category(document.active).color) if document else _CALM
+
+    # View
+
+    def _show(self, viewport: Viewport) -> None:
+        if self._layers is None:
+            return
+        self._layers.set_view(viewport, self.devicePixelRatioF())
+        if self._trail and self._trail.tool.is_stroke:
+            self._redraw_ink(self._trail)
+        self._refresh_hover()
+        self._update_cursor()
+        self.update()
+
+    def _zoom_at(self, factor: float, at: QPointF) -> None:
+        if self._layers:
+            self._is_fitted = False
+            self._show(self._layers.viewport.zoomed_by(factor, at.x(), at.y()))
+
+    def _set_style(self, style: Style) -> None:
+        if style != self._style:
+            self._style = style
+            self.update()
+
+    def _set_look(self, look: Look) -> None:
+        if self._layers and look != self._layers.look:
+            self._layers.look = look
+            self._layers.forget_base()
+            self.update()
+
+    @property
+    def _is_hidden(self) -> bool:
+        return self._style.hidden or self._peeking
+
+    def _in_image(self, at: QPointF) -> tuple[float, float]:
+        return self._layers.viewport.to_image(at.x(), at.y()) if self._layers else (0.0, 0.0)
+
+    def _on_view(self, points: NDArray[np.float64]) -> list[QPointF]:
+        viewport = self.viewport()
+        return [QPointF(*viewport.to_view(*point)) for point in points] if viewport else []
+
+    def _pixel(self, at: QPointF) -> tuple[int, int] | None:
+        return self._layers.viewport.pixel_at(at.x(), at.y()) if self._layers else None
+
+    def _id_at(self, at: QPointF) -> int:
+        pixel, document = self._pixel(at), self.document()
+        return int(document.labels[pixel]) if pixel and document else NOTHING
+
+    # Under the cursor
+
+    def _refresh_hover(self) -> None:
+        """Look again at what is under the cursor."""
+        hover = self._hover_at(self._cursor)
+        if hover != self._hover:
+            self._hover = hover
+            self.hovered.emit(hover)
+        pick = self._wanted_pick(hover)
+        if pick != self._pick:
+            self._pick = pick
+            self.update()
+
+    def _hover_at(self, at: QPointF | None) -> Hover | None:
+        pixel, document = self._pixel(at) if at is not None else None, self.document()
+        if pixel is None or document is None:
+            return None
+        return Hover(*pixel, value_at(document.image, *pixel), int(document.labels[pixel]))
+
+    def _wanted_pick(self, hover: Hover | None) -> Pick | None:
+        """Outline nothing while drawing, both ends of a merge, else what is under the cursor."""
+        if hover is None or self._cursor is None:
+            return None
+        if self._trail and self._trail.tool is Tool.MERGE:
+            source = self._id_at(self._on_view(self._trail.points[:1])[0])
+            ids = sorted({source, hover.id} - {NOTHING})
+            return Pick(tuple(ids), strong=True) if ids else None
+        if self._in_gesture or self._pan_from is not None:
+            return None
+        if self._tool is Tool.FILL:
+            return Pick((), at=(self._cursor.x(), self._cursor.y()), strong=True)
+        return Pick((hover.id,), strong=self._tool in PICKERS) if hover.id != NOTHING else None
+
+    # Cursor and brush
+
+    @property
+    def _stroke_tool(self) -> Tool:
+        return self._trail.tool if self._trail else self._tool
+
+    @property
+    def _shows_brush(self) -> bool:
+        free = not self._space_held and self._pan_from is None
+        return self._layers is not None and self._tool.is_stroke and free
+
+    @property
+    def _brush_reach(self) -> float:
+        """The brush radius on the screen."""
+        return self._radius * (self._layers.viewport.scale if self._layers else 1.0)
+
+    def _move_brush(self, to: QPointF) -> None:
+        self._update_brush()
+        self._cursor = to
+        self._update_brush()
+
+    def _update_brush(self) -> None:
+        """Repaint where the brush circle is."""
+        if self._cursor is not None and self._shows_brush:
+            reach = self._brush_reach + 3
+            square = QRectF(-reach, -reach, 2 * reach, 2 * reach).translated(self._cursor)
+            self.update(square.toAlignedRect())
+
+    def _update_cursor(self) -> None:
+        self.setCursor(self._wanted_cursor())
+
+    def _wanted_cursor(self) -> Qt.CursorShape:
+        if self._layers is None:
+            return Qt.CursorShape.ArrowCursor
+        if self._pan_from is not None:
+            return Qt.CursorShape.ClosedHandCursor
+        if self._space_held:
+            return Qt.CursorShape.OpenHandCursor
+        if self._shows_brush and self._brush_reach >= _LEGIBLE:
+            return Qt.CursorShape.BlankCursor
+        return self._tool.cursor
+
+    def _describe(self) -> None:
+        """Tell screen readers what the mouse does; invite where there is no image."""
+        empty = self._layers is None
+        self.setAccessibleDescription(INVITATION if empty else self._tool.hint)
+        self.setToolTip(INVITATION if empty else "")

@@ -226,13 +226,9 @@ def _shrunk(plane: Plane, viewport: Viewport, step: int, *, channels: tuple[int,
 
 
 def _warped(part: Plane, matrix: NDArray[np.float64], size: tuple[int, ...]) -> Plane:
-    return cv2.warpAffine(
-        part,
-        matrix,
-        size,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    shrunk: Plane = cv2.warpAffine(part, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return shrunk
 
 
 def _by_fours(plane: Plane, scaled: Callable[[Plane], Plane]) -> Plane:

@@ -150,12 +150,14 @@ def _painted(shape: tuple[int, ...], *layers: tuple[Mask, Rgb, float]) -> Argb:
 
 
 def _dilated(mask: Mask, reach: int) -> Mask:
-    return cv2.dilate(mask.view(np.uint8), _round_brush(reach)) > 0
+    grown: Mask = cv2.dilate(mask.view(np.uint8), _round_brush(reach)) > 0
+    return grown
 
 
 def _eroded(mask: Mask, reach: int) -> Mask:
     """What is left without the pixels near the border; the edge of the view is no border."""
-    return cv2.erode(mask.view(np.uint8), _round_brush(reach)) > 0
+    kept: Mask = cv2.erode(mask.view(np.uint8), _round_brush(reach)) > 0
+    return kept
 
 
 def _round_brush(reach: int) -> NDArray[np.uint8]:

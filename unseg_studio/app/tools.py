@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 
 
@@ -93,3 +95,53 @@ STROKES = frozenset({Tool.SCRIBBLE, Tool.ERASE_SCRIBBLE, Tool.PAINT, Tool.ERASER
 ERASERS = frozenset({Tool.ERASE_SCRIBBLE, Tool.ERASER})
 PICKERS = frozenset({Tool.FILL, Tool.NAME, Tool.MERGE})
 """Tools that mean what lies under the cursor as a whole: it is highlighted."""
+
+
+class Trail:
+    """The way of the mouse while a button is held, in image coordinates.
+
+    Parameters
+    ----------
+    tool : Tool
+        What the way means.
+    start : (float, float)
+        (row, col) where the button went down.
+    """
+
+    def __init__(self, tool: Tool, start: tuple[float, float]) -> None:
+        self.tool = tool
+        self._points = [start]
+
+    @property
+    def start(self) -> tuple[float, float]:
+        """(row, col) of the first point."""
+        return self._points[0]
+
+    @property
+    def end(self) -> tuple[float, float]:
+        """(row, col) of the newest point."""
+        return self._points[-1]
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """All points, (N, 2) (row, col)."""
+        return np.array(self._points, np.float64)
+
+    def add(self, point: tuple[float, float]) -> bool:
+        """Go on to a point; False when the mouse has not moved."""
+        moved = point != self.end
+        if moved:
+            self._points.append(point)
+        return moved
+
+    def take_back(self) -> bool:
+        """Forget the newest point; False when it is the only one."""
+        if len(self._points) > 1:
+            self._points.pop()
+            return True
+        return False
+
+    def touches(self, shape: tuple[int, int], reach: float) -> bool:
+        """Say whether any of it may lie within `reach` pixels of a plane of this size."""
+        low, high = self.points.min(axis=0), self.points.max(axis=0)
+        return bool((high >= -0.5 - reach).all() and (low < np.add(shape, reach - 0.5)).all())

@@ -1,0 +1,215 @@
+"""What a view shows of a document, drawn once and kept until it is out of date.
+
+From back to front: image, labels, outline of what is under the cursor, scribbles.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QPointF
+from qtpy.QtGui import QImage, QPainter
+
+from unseg_studio.app import overlay
+from unseg_studio.app.display import Look, Pyramid
+from unseg_studio.app.viewport import Viewport
+from unseg_studio.document import Document
+
+_AT_ONCE = 2_000_000
+"""Planes of at most so many values are halved at once, larger ones in a thread."""
+
+_builder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unseg-display")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the overlay is shown.
+
+    Parameters
+    ----------
+    opacity : float
+        How much the fill covers the image, 0 to 1.
+    contours : bool
+        Outlines instead of filled areas.
+    hidden : bool
+        The bare image.
+    """
+
+    opacity: float = 0.45
+    contours: bool = False
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What is outlined.
+
+    Parameters
+    ----------
+    ids : tuple of int
+        Everything with one of these ids.
+    at : (float, float) or None
+        Only the connected region at this point (x, y) of the view.
+    strong : bool
+        Highlighted, because a click would mean it.
+    """
+
+    ids: tuple[int, ...]
+    at: tuple[float, float] | None = None
+    strong: bool = False
+
+
+class Layer:
+    """An array on its way to the screen.
+
+    Parameters
+    ----------
+    pixels : ndarray, (h, w, 4) uint8 or (h, w) uint32
+        BGRX bytes, or ARGB with the colour multiplied by the opacity.
+    top, left : int
+        Where it lies, in device pixels.
+    """
+
+    def __init__(self, pixels: NDArray[Any], top: int, left: int) -> None:
+        opaque = pixels.ndim == 3
+        kind = QImage.Format.Format_RGB32 if opaque else QImage.Format.Format_ARGB32_Premultiplied
+        self._pixels = np.ascontiguousarray(pixels)  # the image below does not own its memory
+        height, width = pixels.shape[:2]
+        self._image = QImage(self._pixels.data, width, height, 4 * width, kind)
+        self._place = QPointF(left, top)
+
+    def draw(self, painter: QPainter, ratio: float) -> None:
+        """Paint it on a screen with so many device pixels per view pixel."""
+        self._image.setDevicePixelRatio(ratio)
+        painter.drawImage(self._place / ratio, self._image)
+
+
+class Layers:
+    """What the view shows of a document, each layer kept until it is out of date.
+
+    Parameters
+    ----------
+    document : Document
+        Only read.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.look = Look.of(document.image)
+        self.viewport = Viewport(document.image.shape, (1.0, 1.0))
+        self.ratio = 1.0
+        self._pyramid = Pyramid(document.image.pixels)
+        self._base: Layer | None = None
+        self._ids: NDArray[np.int32] | None = None
+        self._overlay: tuple[Style, Layer] | None = None
+        self._marks: Layer | None = None
+        self._picked: tuple[Pick, Layer | None] | None = None
+        self.building = self._start_building()
+
+    def _start_building(self) -> Future[None] | None:
+        if self.document.image.pixels.size > _AT_ONCE:
+            return _builder.submit(self._pyramid.build)
+        self._pyramid.build()
+        return None
+
+    def set_view(self, viewport: Viewport, ratio: float) -> None:
+        """Show another part of the image, or on another screen."""
+        if (viewport, ratio) != (self.viewport, self.ratio):
+            self.viewport, self.ratio = viewport, ratio
+            self.forget_base()
+            self.forget_overlay()
+            self.forget_marks()
+
+    def forget_base(self) -> None:
+        """The image looks different."""
+        self._base = None
+
+    def forget_overlay(self) -> None:
+        """The labels, or the colours of the categories, are different."""
+        self._ids = self._overlay = self._picked = None
+
+    def forget_marks(self) -> None:
+        """The scribbles, or the colours of the categories, are different."""
+        self._marks = None
+
+    def base(self) -> Layer:
+        """The image."""
+        if self._base is None:
+            samples = self._device.samples()
+            rgb = self._pyramid.rendered(self._device, self.look)
+            pixels = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA) if rgb.size else np.zeros((0, 0, 4))
+            self._base = Layer(pixels.astype(np.uint8, copy=False), samples.top, samples.left)
+        return self._base
+
+    def labels(self, style: Style) -> Layer:
+        """The overlay of labels."""
+        if self._overlay is None or self._overlay[0] != style:
+            samples = self._device.samples()
+            layer = Layer(self._colored(style), samples.top, samples.left)
+            self._overlay = style, layer
+        return self._overlay[1]
+
+    def marks(self) -> Layer | None:
+        """The scribbles; None where there are none in sight."""
+        if self._marks is None and not self.document.scribbles.is_empty:
+            factor = 1 if self._device.scale >= 1 else 2
+            samples = self._device.samples(factor)
+            ids = overlay.pooled(samples.of(self.document.scribbles.ids), factor)
+            argb = overlay.marks(ids, self.document.categories, width=self._line)
+            self._marks = Layer(argb, samples.top, samples.left)
+        return self._marks
+
+    def ids(self) -> NDArray[np.int32]:
+        """Which label each device pixel shows."""
+        if self._ids is None:
+            self._ids = self._device.samples().of(self.document.labels)
+        return self._ids
+
+    def picked(self, pick: Pick) -> Layer | None:
+        """The outline of what is picked; None where it is out of sight."""
+        if self._picked is None or self._picked[0] != pick:
+            self._picked = pick, self._outlined(self._mask(pick), pick.strong)
+        return self._picked[1]
+
+    @property
+    def _device(self) -> Viewport:
+        return self.viewport.magnified(self.ratio)
+
+    @property
+    def _line(self) -> int:
+        return max(1, round(self.ratio))
+
+    def _colored(self, style: Style) -> NDArray[np.uint32]:
+        categories = self.document.categories
+        if style.contours:
+            return overlay.contours(self.ids(), categories, width=self._line)
+        return overlay.fill(self.ids(), categories, opacity=style.opacity)
+
+    def _mask(self, pick: Pick) -> NDArray[np.bool_]:
+        ids, samples = self.ids(), self._device.samples()
+        if pick.at is None:
+            wanted: NDArray[np.bool_] = np.logical_or.reduce([ids == id_ for id_ in pick.ids])
+            return wanted
+        row = int(pick.at[1] * self.ratio) - samples.top
+        col = int(pick.at[0] * self.ratio) - samples.left
+        if not (0 <= row < samples.shape[0] and 0 <= col < samples.shape[1]):
+            return np.zeros(samples.shape, bool)
+        return overlay.region_around(ids, row, col)
+
+    def _outlined(self, mask: NDArray[np.bool_], strong: bool) -> Layer | None:
+        left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+        if not width:
+            return None
+        reach = 2 * self._line
+        top, left = max(0, top - reach), max(0, left - reach)
+        part = mask[top : top + height + 2 * reach, left : left + width + 2 * reach]
+        argb = overlay.outline(part, width=self._line)
+        if strong:
+            argb = np.where(argb != 0, argb, overlay.highlight(part))
+        samples = self._device.samples()
+        return Layer(argb, samples.top + top, samples.left + left)
