@@ -1,5 +1,8 @@
 """The methods: one paper, one file. Importing this package does not load torch."""
 
+import sys
+from types import ModuleType
+
 from unseg_studio.segmenters.base import (
     Estimate,
     Fit,
@@ -25,3 +28,14 @@ __all__ = [
     "params_of",
     "resolve_device",
 ]
+
+
+class _Room(ModuleType):
+    """A package that can be called, since the public face has a function of its name."""
+
+    def __call__(self) -> dict[str, type[Segmenter]]:
+        """Every method: its name and the dataclass of its parameters."""
+        return dict(SEGMENTERS)
+
+
+sys.modules[__name__].__class__ = _Room
