@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QLineF, QPointF, QRect, QRectF, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QLineF, QPointF, QRectF, Qt, QTimer, Signal
 from qtpy.QtGui import (
     QColor,
     QDragEnterEvent,
@@ -48,7 +48,6 @@ INVITATION = "Open an image or drop one here"
 _GROUND = QColor(52, 52, 52)
 _CALM = QColor(222, 222, 222)
 _SHADE = QColor(0, 0, 0, 170)
-_GRID = QColor(128, 128, 128, 90)
 
 _ZOOM_PER_NOTCH = 1.25
 _RADIUS_PER_NOTCH = 1.15
@@ -303,7 +302,6 @@ class Canvas(QWidget):
             return
         self._layers.set_view(self._layers.viewport, self.devicePixelRatioF())
         self._paint_layers(painter, self._layers)
-        self._paint_grid(painter, event.rect(), self._layers.viewport)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_gesture(painter, self._layers.viewport)
         self._paint_brush(painter)
@@ -325,24 +323,12 @@ class Canvas(QWidget):
                 picked.draw(painter, ratio)
             if marks := layers.marks():
                 marks.draw(painter, ratio)
+        if grid := layers.grid():
+            grid.draw(painter, ratio)
         if self._ink and self._trail:
             painter.setOpacity(self._ink_opacity(self._trail.tool))
             painter.drawImage(QPointF(0, 0), self._ink)
             painter.setOpacity(1.0)
-
-    def _paint_grid(self, painter: QPainter, rect: QRect, viewport: Viewport) -> None:
-        if not viewport.shows_grid:
-            return
-        top, left = viewport.to_image(rect.left(), rect.top())
-        bottom, right = viewport.to_image(rect.right() + 1, rect.bottom() + 1)
-        rows = range(max(0, math.floor(top)), min(viewport.image[0], math.ceil(bottom)) + 1)
-        cols = range(max(0, math.floor(left)), min(viewport.image[1], math.ceil(right)) + 1)
-        x0, y0 = viewport.to_view(-0.5, -0.5)
-        x1, y1 = viewport.to_view(viewport.image[0] - 0.5, viewport.image[1] - 0.5)
-        ys = [viewport.to_view(row - 0.5, 0)[1] for row in rows]
-        xs = [viewport.to_view(0, col - 0.5)[0] for col in cols]
-        painter.setPen(QPen(_GRID, 0))
-        painter.drawLines([QLineF(x0, y, x1, y) for y in ys] + [QLineF(x, y0, x, y1) for x in xs])
 
     def _paint_gesture(self, painter: QPainter, viewport: Viewport) -> None:
         """The polygon, lasso or drag in progress."""
@@ -352,8 +338,10 @@ class Canvas(QWidget):
             self._paint_line(painter, self._on_view(self._trail.points), closed=True)
         elif self._trail and self._trail.tool is Tool.MERGE:
             ends = self._on_view(np.array([self._trail.start, self._trail.end]))
-            self._paint_line(painter, ends)
-            self._paint_knob(painter, ends[0])
+            for color, width in ((_SHADE, 4.0), (_CALM, 2.0)):
+                painter.setPen(QPen(color, width))
+                painter.drawLine(*ends)
+            self._paint_knob(painter, ends[1])
 
     def _paint_corners(self, painter: QPainter, viewport: Viewport, corners: Trail) -> None:
         points = self._on_view(corners.points)
@@ -388,7 +376,8 @@ class Canvas(QWidget):
             return
         reach = self._brush_reach
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for color, width in ((_SHADE, 3.2), (self._ink_color(self._stroke_tool), 1.6)):
+        ink = self._ink_color(self._stroke_tool)
+        for color, width in ((_SHADE, 4.6), (_CALM, 3.2), (ink, 1.8)):
             painter.setPen(QPen(color, width))
             painter.drawEllipse(self._cursor, reach, reach)
 

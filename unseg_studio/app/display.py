@@ -75,7 +75,7 @@ class Look:
         """Colours `(h, w, 3)` uint8 of values `(h, w, len(channels))`."""
         light = self.bytes_of(values)
         if light.shape[2] == 1:
-            return np.repeat(light, 3, axis=2)
+            return _bytes(cv2.cvtColor(light, cv2.COLOR_GRAY2RGB))
         if self.channels == (0, 1, 2):
             return light
         return _added(light, [CHANNEL_COLORS[c % len(CHANNEL_COLORS)] for c in self.channels])

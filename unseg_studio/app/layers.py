@@ -107,7 +107,8 @@ class Layers:
         self._base: Layer | None = None
         self._ids: NDArray[np.int32] | None = None
         self._overlay: tuple[Style, Layer] | None = None
-        self._marks: Layer | None = None
+        self._marks: tuple[Layer | None] | None = None
+        self._grid: Layer | None = None
         self._picked: tuple[Pick, Layer | None] | None = None
         self.building = self._start_building()
 
@@ -121,6 +122,7 @@ class Layers:
         """Show another part of the image, or on another screen."""
         if (viewport, ratio) != (self.viewport, self.ratio):
             self.viewport, self.ratio = viewport, ratio
+            self._grid = None
             self.forget_base()
             self.forget_overlay()
             self.forget_marks()
@@ -156,13 +158,17 @@ class Layers:
 
     def marks(self) -> Layer | None:
         """The scribbles; None where there are none in sight."""
-        if self._marks is None and not self.document.scribbles.is_empty:
-            factor = 1 if self._device.scale >= 1 else 2
-            samples = self._device.samples(factor)
-            ids = overlay.pooled(samples.of(self.document.scribbles.ids), factor)
-            argb = overlay.marks(ids, self.document.categories, width=self._line)
-            self._marks = Layer(argb, samples.top, samples.left)
-        return self._marks
+        if self._marks is None:
+            self._marks = (self._drawn_marks(),)
+        return self._marks[0]
+
+    def grid(self) -> Layer | None:
+        """Lines between the pixels; None where pixels are too small for them."""
+        if self._grid is None and self.viewport.shows_grid:
+            samples = self._device.samples()
+            lines = overlay.grid(samples.rows, samples.cols)
+            self._grid = Layer(lines, samples.top, samples.left)
+        return self._grid
 
     def ids(self) -> NDArray[np.int32]:
         """Which label each device pixel shows."""
@@ -184,11 +190,20 @@ class Layers:
     def _line(self) -> int:
         return max(1, round(self.ratio))
 
+    def _drawn_marks(self) -> Layer | None:
+        factor = 1 if self._device.scale >= 1 else 2
+        samples = self._device.samples(factor)
+        ids = overlay.pooled(samples.of(self.document.scribbles.ids), factor)
+        if not ids.any():
+            return None
+        argb = overlay.marks(ids, self.document.categories, width=self._line)
+        return Layer(argb, samples.top, samples.left)
+
     def _colored(self, style: Style) -> NDArray[np.uint32]:
         categories = self.document.categories
         if style.contours:
             return overlay.contours(self.ids(), categories, width=self._line)
-        return overlay.fill(self.ids(), categories, opacity=style.opacity)
+        return overlay.fill(self.ids(), categories, opacity=style.opacity, width=self._line)
 
     def _mask(self, pick: Pick) -> NDArray[np.bool_]:
         ids, samples = self.ids(), self._device.samples()

@@ -23,12 +23,17 @@ Rgb = tuple[int, int, int]
 
 BLACK: Rgb = (0, 0, 0)
 WHITE: Rgb = (255, 255, 255)
+GREY: Rgb = (128, 128, 128)
 
 _GOLDEN = 0.618033988749895
 """Steps of this part of the colour circle never come close to an earlier one."""
 
-_TONES = ((0.42, 0.96), (0.30, 0.78), (0.50, 0.86))
+_TONES = ((0.34, 0.97), (0.40, 0.74), (0.26, 0.87))
 """Saturation and value of clusters in turn: quiet beside the colours of categories."""
+
+
+_BORDER = 1.6
+"""So much more opaque than the fill is a border."""
 
 
 @lru_cache(maxsize=4096)
@@ -48,8 +53,8 @@ def id_rgb(id_: int, categories: Sequence[Category]) -> Rgb:
     return cluster_rgb(id_)
 
 
-def fill(ids: Ids, categories: Sequence[Category], *, opacity: float) -> Argb:
-    """Every id in its colour; `NOTHING` is clear.
+def fill(ids: Ids, categories: Sequence[Category], *, opacity: float, width: int = 1) -> Argb:
+    """Every id in its colour, a little stronger along its border; `NOTHING` is clear.
 
     Parameters
     ----------
@@ -59,8 +64,13 @@ def fill(ids: Ids, categories: Sequence[Category], *, opacity: float) -> Argb:
         The category table.
     opacity : float
         0 to 1.
+    width : int
+        How far the border reaches, in view pixels.
     """
-    return _colored(ids, categories, opacity)
+    filled = _colored(ids, categories, opacity)
+    edge = borders(ids, width=width)
+    filled[edge] = _colored(ids[edge], categories, min(1.0, opacity * _BORDER))
+    return filled
 
 
 def contours(ids: Ids, categories: Sequence[Category], *, width: int = 1) -> Argb:
@@ -77,6 +87,20 @@ def borders(ids: NDArray[np.generic], *, width: int = 1) -> Mask:
     found[:, 1:] |= right
     found[:, :-1] |= right
     return found if width <= 1 else _dilated(found, width - 1)
+
+
+def grid(rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Argb:
+    """Lines between the pixels of the image.
+
+    Parameters
+    ----------
+    rows, cols : ndarray, (h,) and (w,) intp
+        Image row and column that each view row and column shows.
+    """
+    lines = np.zeros((len(rows), len(cols)), np.uint32)
+    lines[1:][rows[1:] != rows[:-1]] = argb(GREY, 0.35)
+    lines[:, 1:][:, cols[1:] != cols[:-1]] = argb(GREY, 0.35)
+    return lines
 
 
 def outline(mask: Mask, *, width: int = 1) -> Argb:
