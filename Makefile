@@ -7,17 +7,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 HAS_DISPLAY := $(strip $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname -s)))
-VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24",)
+VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),LIBGL_ALWAYS_SOFTWARE=1 xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24",)
 
 export PYTHON
-export LIBGL_ALWAYS_SOFTWARE ?= 1
 
 .PHONY: run test lint bench screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
 ifneq ($(HAS_DISPLAY),)
-	LIBGL_ALWAYS_SOFTWARE= $(BIN)/unseg-studio
+	$(BIN)/unseg-studio
 else
 	@echo "There is no display here, so the demo runs without a window."
 	$(BIN)/unseg-studio demo --out out/demo
