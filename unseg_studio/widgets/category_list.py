@@ -104,6 +104,7 @@ class CategoryList(QWidget):
         rows.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         rows.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         rows.setMinimumHeight(110)
+        rows.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the canvas
         rows.setAccessibleName("Categories")
         head = rows.header()
         head.setStretchLastSection(False)
@@ -121,7 +122,7 @@ class CategoryList(QWidget):
         item.setIcon(COLOR, swatch(category.color))
         item.setText(NAME, category.name)
         item.setText(KIND, category.kind)
-        item.setIcon(LOCK, icon("lock" if locked else "unlock"))
+        item.setIcon(LOCK, icon("lock") if locked else icon("unlock", faint=True))
         item.setTextAlignment(AREA, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         for at, tip in _TIPS.items():
             item.setToolTip(at, tip)
@@ -204,4 +205,4 @@ def _about_clusters(areas: dict[int, int], total: int) -> str:
         return ""
     plural = "s" * (len(areas) != 1)
     share = f"{sum(areas.values()) / total:.0%}".replace("%", " %")
-    return f"{len(areas)} cluster{plural} without a name ({share})"
+    return f"{len(areas)} cluster{plural} unnamed, {share}"

@@ -52,7 +52,7 @@ class CorrectionsBox(QWidget):
         column(
             self, self._target, row(self._holes, self._smooth, self._radius),
             row(self._small, self._min_area), row(self._clear),
-        )  # fmt: skip
+        ).addStretch(1)  # fmt: skip
         self._counter = AreaCounter(document, self)
         self._show_targets()
         self._on_history_changed()

@@ -122,6 +122,8 @@ class ExportForm(QWidget):
 
     checked = Signal(object)
     """An `ExportCheck` of the document as it is now."""
+    format_chosen = Signal()
+    """The person chose another format."""
 
     def __init__(self, document: Document, live: Live) -> None:
         super().__init__()
@@ -196,6 +198,7 @@ class ExportForm(QWidget):
     def _on_format_chosen(self) -> None:
         self._show_options()
         self._check_soon()
+        self.format_chosen.emit()
 
     def _show_options(self) -> None:
         old, self._options = self._options, self._make_options()
@@ -245,7 +248,7 @@ class ExportBox(QWidget):
         export_button = button(
             "Export …", "Choose a file and write it (Ctrl+E)", self._request, picture="export"
         )
-        column(self, self.form, row(export_button)).addStretch(1)
+        column(self, row(export_button), self.form).addStretch(1)
 
     def _request(self) -> None:
         self.export_requested.emit(self.form.wish)

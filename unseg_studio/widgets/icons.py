@@ -54,8 +54,8 @@ DRAWINGS = {
 }
 
 
-def icon(name: str) -> QIcon:
-    """The icon of this name, in the text colour of the application's palette."""
+def icon(name: str, *, faint: bool = False) -> QIcon:
+    """The icon of this name, in the text colour of the application's palette; `faint`: greyed."""
     made = QIcon()
     palette = QGuiApplication.palette()
     groups = (
@@ -63,6 +63,7 @@ def icon(name: str) -> QIcon:
         (QIcon.Mode.Disabled, QPalette.ColorGroup.Disabled),
     )
     for mode, group in groups:
+        group = QPalette.ColorGroup.Disabled if faint else group
         ink = palette.color(group, QPalette.ColorRole.WindowText)
         for scale in _SCALES:
             made.addPixmap(_drawn(DRAWINGS[name], ink, scale=scale), mode)
@@ -80,7 +81,9 @@ def swatch(color: str, *, side: int = 14) -> QIcon:
     painter.setBrush(QColor(color))
     painter.drawRoundedRect(QRectF(0.5, 0.5, side - 1, side - 1), 3, 3)
     painter.end()
-    return QIcon(pixmap)
+    made = QIcon(pixmap)
+    made.addPixmap(pixmap, QIcon.Mode.Selected)  # a chosen row must not tint it
+    return made
 
 
 def _drawn(drawing: str, ink: QColor, *, scale: int) -> QPixmap:

@@ -67,6 +67,7 @@ def words(text: str = "", *, quiet: bool = False) -> QLabel:
 def button(text: str, tip: str, pressed: Callable[[], object], *, picture: str = "") -> QPushButton:
     """A button with words; it does not take the keyboard from the canvas."""
     made = QPushButton(text)
+    made.setAutoDefault(False)
     made.setToolTip(tip)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     made.clicked.connect(lambda: pressed())

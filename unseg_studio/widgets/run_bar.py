@@ -21,6 +21,8 @@ _TITLES = {
     "failed": "Failed",
 }
 
+_UNBROKEN = "\N{NO-BREAK SPACE}"
+
 
 class RunBar(QWidget):
     """Run again, stop, progress, figures.
@@ -47,7 +49,7 @@ class RunBar(QWidget):
         column(
             self, row(self._again, self._stop), self._progress, self._figures, self._updated,
             self._sentence, row(self._more), self._details,
-        )  # fmt: skip
+        ).addStretch(1)  # fmt: skip
         self._on_status_changed(document.status)
 
         self._more.toggled.connect(self._details.setVisible)
@@ -105,4 +107,4 @@ def figures(status: RunStatus) -> str:
         parts.append(f"{status.n_labels} label{'s' * (status.n_labels != 1)}")
     if status.step:
         parts.append(f"{status.seconds:.1f} s")
-    return " · ".join(parts)
+    return " · ".join(part.replace(" ", _UNBROKEN) for part in parts)

@@ -95,6 +95,7 @@ class SegmenterBox(QWidget):
 
     def _make_k_row(self) -> QWidget:
         self._k = QLabel()
+        self._k.setToolTip("How many clusters and categories are shown now")
         self._k.setAlignment(Qt.AlignmentFlag.AlignCenter)
         font = self._k.font()
         font.setBold(True)
@@ -201,4 +202,4 @@ class SegmenterBox(QWidget):
 
     def _on_status_changed(self, status: RunStatus) -> None:
         n = status.n_labels
-        self._k.setText(f"{n} cluster{'' if n == 1 else 's'}" if n else "no clusters yet")
+        self._k.setText(f"k = {n}" if n else "no clusters yet")

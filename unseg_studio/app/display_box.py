@@ -1,0 +1,97 @@
+"""How the labels lie over the image, and how large the brush is."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QSettings, QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFormLayout, QSlider, QWidget
+
+from unseg_studio.app.canvas import RADII, Canvas
+from unseg_studio.widgets.layout import MARGIN, SPACING
+
+OPACITY = 45
+BRUSH = 5.0
+"""Settings of the first start: per cent, and pixels."""
+
+
+class DisplayBox(QWidget):
+    """Opacity, contours, brush size; kept between starts.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        Whose overlay and brush to set.
+    settings : QSettings
+        Where they are kept.
+    """
+
+    contours_changed = Signal(bool)
+    """Outlines were switched on or off."""
+
+    def __init__(self, canvas: Canvas, settings: QSettings) -> None:
+        super().__init__()
+        self._canvas, self._settings = canvas, settings
+        self._opacity = self._make_opacity()
+        self._contours = QCheckBox("Outlines only (C)")
+        self._brush = self._make_brush()
+        self._lay_out()
+
+        self._opacity.valueChanged.connect(self._on_opacity_edited)
+        self._contours.toggled.connect(self._on_contours_toggled)
+        self._brush.valueChanged.connect(canvas.set_brush_radius)
+        canvas.brush_radius_changed.connect(self._on_brush_radius_changed)
+        self._restore()
+
+    @property
+    def contours(self) -> bool:
+        """Outlines instead of filled areas."""
+        return bool(self._contours.isChecked())
+
+    def set_contours(self, on: bool) -> None:
+        """Show outlines instead of filled areas, or the other way round."""
+        self._contours.setChecked(on)
+
+    def _make_opacity(self) -> QSlider:
+        slider = QSlider(Qt.Orientation.Horizontal)
+        slider.setRange(0, 100)
+        slider.setValue(OPACITY)
+        slider.setToolTip("How much the labels cover the image. Hold Tab to see the bare image.")
+        slider.setAccessibleName("Opacity of the labels")
+        return slider
+
+    def _make_brush(self) -> QDoubleSpinBox:
+        box = QDoubleSpinBox(minimum=RADII[0], maximum=RADII[1], singleStep=1.0, decimals=1)
+        box.setSuffix(" px")
+        box.setToolTip(
+            "Radius of scribbles and brushes ([ and ]).\n"
+            f"Accepted: {RADII[0]:g} to {RADII[1]:g} px."
+        )
+        return box
+
+    def _lay_out(self) -> None:
+        layout = QFormLayout(self)
+        layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        layout.setSpacing(SPACING)
+        layout.addRow("Opacity", self._opacity)
+        layout.addRow("Brush", self._brush)
+        layout.addRow(self._contours)
+
+    def _restore(self) -> None:
+        opacity = int(str(self._settings.value("display/opacity", OPACITY)))
+        radius = float(str(self._settings.value("display/brush", BRUSH)))
+        self._opacity.setValue(opacity)
+        self._canvas.set_opacity(opacity / 100)
+        self._canvas.set_brush_radius(radius)
+        self._brush.setValue(radius)
+
+    def _on_opacity_edited(self, percent: int) -> None:
+        self._canvas.set_opacity(percent / 100)
+        self._settings.setValue("display/opacity", percent)
+
+    def _on_contours_toggled(self, on: bool) -> None:
+        self._canvas.set_contours(on)
+        self.contours_changed.emit(on)
+
+    def _on_brush_radius_changed(self, radius: float) -> None:
+        with QSignalBlocker(self._brush):
+            self._brush.setValue(radius)
+        self._settings.setValue("display/brush", radius)

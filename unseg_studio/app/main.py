@@ -1,0 +1,73 @@
+"""Start the window: on the screen first, the engine after it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+if sys.platform == "win32":
+    # torch cannot load its DLLs there once Qt has loaded its own; everywhere else the window
+    # comes first and the worker loads torch.
+    importlib.import_module("torch")
+
+from qtpy.QtWidgets import QApplication
+
+from unseg_studio.app.faults import catch_faults, message_of
+from unseg_studio.app.files import SAMPLE
+from unseg_studio.app.message_bar import Message
+from unseg_studio.app.window import TITLE, MainWindow
+from unseg_studio.data import Image, read_image
+from unseg_studio.data.samples import sample_path
+
+
+def open_window(path: Path | None = None) -> int:
+    """Open the window and stay until it is closed.
+
+    Parameters
+    ----------
+    path : Path or None
+        The image to open; None for the sample image with the first steps. Where the image cannot
+        be read, the window says why and shows the sample.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    app = make_application()
+    window = make_window(path)
+    before = catch_faults(window.tell)
+    window.show()
+    try:
+        return int(app.exec())
+    finally:
+        sys.excepthook = before
+
+
+def make_application() -> QApplication:
+    """The Qt application, in a style that looks the same everywhere and follows light and dark."""
+    app = QApplication.instance() or QApplication([TITLE])
+    if not isinstance(app, QApplication):
+        raise TypeError("A Qt application without windows runs already; start another process.")
+    app.setApplicationName(TITLE)
+    app.setStyle("Fusion")
+    return app
+
+
+def make_window(path: Path | None) -> MainWindow:
+    """The window on an image; on the sample, with the reason, where that cannot be read."""
+    image, failure = _image_of(path)
+    window = MainWindow(image, is_sample=path is None or failure is not None)
+    if failure is not None:
+        window.tell(failure)
+    return window
+
+
+def _image_of(path: Path | None) -> tuple[Image, Message | None]:
+    if path is None:
+        return read_image(sample_path(SAMPLE)), None
+    try:
+        return read_image(path), None
+    except (ValueError, OSError) as error:
+        return read_image(sample_path(SAMPLE)), message_of(error)

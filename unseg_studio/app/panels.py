@@ -1,0 +1,138 @@
+"""The panels of one document, and the docks that they live in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
+
+from unseg_studio.app.canvas import Canvas
+from unseg_studio.app.contrast_box import ContrastBox
+from unseg_studio.app.display_box import DisplayBox
+from unseg_studio.document import Document, Live
+from unseg_studio.widgets import CategoryList, CorrectionsBox, ExportBox, RunBar, SegmenterBox
+
+WIDTH = 300
+"""Least width of a dock, in pixels; everything in it is made for that."""
+
+HEIGHTS = {"Categories": 230, "Run": 110, "Clusters": 380}
+"""Of the docks at the first start, in pixels."""
+
+WHOLE = frozenset({"Categories", "Run"})
+"""Docks that are never scrolled."""
+
+
+@dataclass(frozen=True, eq=False)
+class Panels:
+    """What is made anew for every document."""
+
+    categories: CategoryList
+    run: RunBar
+    segmenter: SegmenterBox
+    corrections: CorrectionsBox
+    contrast: ContrastBox
+    export: ExportBox
+
+    @classmethod
+    def of(cls, document: Document, live: Live, canvas: Canvas) -> Panels:
+        """Panels that show and change this document."""
+        return cls(
+            CategoryList(document, live),
+            RunBar(document, live),
+            SegmenterBox(document, live),
+            CorrectionsBox(document, live),
+            ContrastBox(document, canvas),
+            ExportBox(document, live),
+        )
+
+
+class Docks:
+    """The docks on the right: made once, filled for every document.
+
+    Categories and the run are always in sight; the others are tabs.
+    """
+
+    def __init__(self, window: QMainWindow, display: DisplayBox) -> None:
+        self._window = window
+        self._display = display
+        self._docks = {
+            name: self._make_dock(name)
+            for name in ("Categories", "Run", "Clusters", "Correct", "Display", "Export")
+        }
+        first_tab = self._docks["Clusters"]
+        for name in ("Correct", "Display", "Export"):
+            window.tabifyDockWidget(first_tab, self._docks[name])
+        first_tab.raise_()
+        self._display_slot = self._make_display_area()
+
+    def __getitem__(self, name: str) -> QDockWidget:
+        return self._docks[name]
+
+    def all(self) -> list[QDockWidget]:
+        """Every dock, for the View menu."""
+        return list(self._docks.values())
+
+    def fill(self, panels: Panels) -> None:
+        """Show the panels of another document."""
+        self._put("Categories", panels.categories)
+        self._put("Run", panels.run)
+        self._put("Clusters", panels.segmenter)
+        self._put("Correct", panels.corrections)
+        self._put("Export", panels.export)
+        old = self._display_slot.takeAt(1)
+        if old is not None and (widget := old.widget()) is not None:
+            widget.deleteLater()
+        self._display_slot.insertWidget(1, panels.contrast)
+
+    def share_height(self) -> None:
+        """Give most of the height to the tabs."""
+        names = list(HEIGHTS)
+        self._window.resizeDocks(
+            [self._docks[name] for name in names],
+            [HEIGHTS[name] for name in names],
+            Qt.Orientation.Vertical,
+        )
+
+    def _make_dock(self, name: str) -> QDockWidget:
+        dock = QDockWidget(name, self._window)
+        dock.setObjectName(f"dock_{name}")
+        dock.setMinimumWidth(WIDTH)
+        dock.setFeatures(
+            QDockWidget.DockWidgetFeature.DockWidgetMovable
+            | QDockWidget.DockWidgetFeature.DockWidgetClosable
+            | QDockWidget.DockWidgetFeature.DockWidgetFloatable
+        )
+        if name not in WHOLE:
+            dock.setWidget(_make_area())
+        self._window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        return dock
+
+    def _make_display_area(self) -> QVBoxLayout:
+        """Display settings stay, the contrast below them belongs to a document."""
+        both = QWidget()
+        layout = QVBoxLayout(both)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._display)
+        layout.addWidget(QWidget())
+        layout.addStretch(1)
+        self._put("Display", both)
+        return layout
+
+    def _put(self, name: str, panel: QWidget) -> None:
+        area = self._docks[name].widget()
+        if isinstance(area, QScrollArea):
+            area.setWidget(panel)  # deletes the panel that was there
+            return
+        self._docks[name].setWidget(panel)
+        if area is not None:
+            area.deleteLater()
+
+
+def _make_area() -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area

@@ -1,0 +1,78 @@
+"""A small picture of what a file will hold."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtGui import QImage
+
+from unseg_studio.data import Annotation, Category, Image
+from unseg_studio.data.image import three_channels
+
+SIDE = 360
+_SHARE = 0.55
+_DIMMED = 0.45
+
+
+def export_preview(image: Image, annotation: Annotation, *, side: int = SIDE) -> NDArray[np.uint8]:
+    """The image with the regions that will be written; what will not be is dimmed.
+
+    Parameters
+    ----------
+    image : Image
+        The plane.
+    annotation : Annotation
+        The content of the file.
+    side : int
+        Longer side of the picture, in pixels.
+
+    Returns
+    -------
+    ndarray, (h, w, 3) uint8
+        RGB.
+    """
+    scale = side / max(image.shape)
+    size = tuple(max(1, round(extent * scale)) for extent in reversed(image.shape))
+    rows, cols = (
+        np.minimum(np.arange(n) / scale, extent - 1).astype(np.intp)
+        for n, extent in zip(reversed(size), image.shape, strict=True)
+    )
+    ground = _shown(image, rows, cols)
+    labels = annotation.labels()[np.ix_(rows, cols)]
+    picture = np.where((labels > 0)[..., None], ground, ground * _DIMMED)
+    for category in annotation.categories:
+        here = labels == category.id
+        picture[here] = (1 - _SHARE) * picture[here] + _SHARE * np.array(category.rgb)
+        picture[_outline(here)] = category.rgb
+    return np.ascontiguousarray(np.rint(picture), np.uint8)
+
+
+def qimage(rgb: NDArray[np.uint8]) -> QImage:
+    """A Qt image with a copy of these pixels, `(h, w, 3)` uint8."""
+    height, width = rgb.shape[:2]
+    return QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+
+
+def pixels_per_category(annotation: Annotation) -> list[tuple[Category, int, int]]:
+    """(category, number of regions, number of pixels) of every category that occurs."""
+    rows = []
+    for category in annotation.categories:
+        areas = [region.area for region in annotation.regions if region.category == category.id]
+        if areas:
+            rows.append((category, len(areas), sum(areas)))
+    return rows
+
+
+def _shown(image: Image, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.float32]:
+    """The pixels as people see them, 0 to 255; only those that the picture needs."""
+    low, high = image.value_range
+    values = image.pixels[np.ix_(rows, cols)].astype(np.float32)
+    unit = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+    return np.array(three_channels(unit) * 255, np.float32)
+
+
+def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1)
+    outline: NDArray[np.bool_] = mask & (inner == 0)
+    return outline

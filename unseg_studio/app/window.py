@@ -1,0 +1,353 @@
+"""The window: canvas in the middle, panels on the right, and what the keys do with them."""
+
+from __future__ import annotations
+
+import threading
+
+from qtpy.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer
+from qtpy.QtGui import QCloseEvent, QIcon, QShowEvent
+from qtpy.QtWidgets import QGridLayout, QMainWindow, QToolBar, QWidget
+
+from unseg_studio.app.actions import Actions, Bar
+from unseg_studio.app.brush import BrushController
+from unseg_studio.app.canvas import Canvas, Hover
+from unseg_studio.app.dialogs import DetailsDialog, KeySheet
+from unseg_studio.app.display_box import DisplayBox
+from unseg_studio.app.files import Files
+from unseg_studio.app.hint_bar import HintBar
+from unseg_studio.app.message_bar import Message, MessageBar
+from unseg_studio.app.panels import Docks, Panels
+from unseg_studio.app.status_line import StatusLine
+from unseg_studio.app.tools import ERASERS, Tool
+from unseg_studio.data import NOTHING, Category, Image, new_category
+from unseg_studio.data.samples import icon_path
+from unseg_studio.document import Document, Live, RunStatus
+from unseg_studio.widgets import ExportWish, Pump
+from unseg_studio.widgets.following import follow
+
+TITLE = "UnSeg Studio"
+SIZE = QSize(1280, 800)
+
+FIRST_RUN_MS = 100
+"""The first picture is on the screen before the engine, and torch with it, is asked for."""
+
+
+def window_settings() -> QSettings:
+    """What the window remembers between starts."""
+    return QSettings(TITLE, TITLE)
+
+
+class MainWindow(QMainWindow):
+    """One image under work, on the screen.
+
+    Parameters
+    ----------
+    image : Image
+        What to show first.
+    settings : QSettings or None
+        Where sizes and habits are kept; None: the person's own.
+    is_sample : bool
+        Show the three steps of the first start.
+    """
+
+    document: Document
+    live: Live
+    panels: Panels
+    canvas: Canvas
+    display: DisplayBox
+    files: Files
+    settings: QSettings
+    overlay_hidden: bool
+
+    def __init__(
+        self, image: Image, settings: QSettings | None = None, *, is_sample: bool = False
+    ) -> None:
+        super().__init__()
+        self.settings = settings or window_settings()
+        self.canvas = Canvas()
+        self.display = DisplayBox(self.canvas, self.settings)
+        self.messages = MessageBar()
+        self.status_line = StatusLine()
+        self.files = Files(self, self.settings)
+        self.overlay_hidden = False
+        self._hint: HintBar | None = None
+        self._hovered: Hover | None = None
+        self._is_leaving = False
+        self._phase = ""
+        self._docks = Docks(self, self.display)
+        self._middle = self._make_middle()
+        self._show_new(image, _first_categories())
+        self.actions_ = Actions(self)
+        self._make_frame()
+        self._restore()
+        if is_sample and self.settings.value("steps/dismissed") is None:
+            self.show_steps()
+        self.set_tool(Tool.SCRIBBLE)
+
+        self.canvas.hovered.connect(self._on_hovered)
+        self.canvas.files_dropped.connect(self.files.open_dropped)
+        self.canvas.installEventFilter(self)
+        self.display.contours_changed.connect(lambda _: self.actions_.refresh())
+        self.messages.details_requested.connect(lambda m: DetailsDialog(m, self).open())
+        self.files.image_opened.connect(self._on_image_opened)
+        self.files.said.connect(self.tell)
+        self.files.busy_changed.connect(self.status_line.show_busy)
+        self.files.exported.connect(self._on_exported)
+
+    # What the actions do
+
+    @property
+    def tool(self) -> Tool:
+        """What the left button does."""
+        return self.canvas.tool()
+
+    @property
+    def place_of_active(self) -> int:
+        """Place of the active category in the list, counted from 1."""
+        return [c.id for c in self.document.categories].index(self.document.active) + 1
+
+    def name_of_place(self, number: int) -> str:
+        """Name of the category at a place; what the key would do where there is none."""
+        categories = self.document.categories
+        return categories[number - 1].name if number <= len(categories) else "Add a category"
+
+    def set_tool(self, tool: Tool) -> None:
+        """Choose what the left button does."""
+        self.canvas.set_tool(tool)
+        self.status_line.show_hint(tool.hint)
+        self.actions_.refresh()
+
+    def choose_category(self, number: int) -> None:
+        """Make the category at a place the active one; the next free place adds one."""
+        categories = self.document.categories
+        if number <= len(categories):
+            self.document.set_active(categories[number - 1].id)
+        else:
+            self.document.add_category()
+        if self.tool in ERASERS:
+            self.set_tool(Tool.SCRIBBLE if self.tool is Tool.ERASE_SCRIBBLE else Tool.PAINT)
+
+    def scale_brush(self, factor: float) -> None:
+        """Make the brush larger or smaller, by half a pixel at least."""
+        radius = self.canvas.brush_radius()
+        step = max(abs(radius * factor - radius), 0.5)
+        self.canvas.set_brush_radius(round(2 * (radius + (step if factor > 1 else -step))) / 2)
+
+    def split_cluster(self) -> None:
+        """Cut what lies under the pointer into two, by clustering inside it."""
+        id_ = self._hovered.id if self._hovered else NOTHING
+        if id_ == NOTHING:
+            raise ValueError("There is no cluster under the pointer; point at one, then split it.")
+        self.live.split(id_, 2)
+
+    def toggle_overlay(self) -> None:
+        """Show the bare image, or the labels again."""
+        self._hide_overlay(not self.overlay_hidden)
+
+    def toggle_contours(self) -> None:
+        """Show outlines instead of filled areas, or the other way round."""
+        self.display.set_contours(not self.display.contours)
+
+    def show_keys(self) -> None:
+        """Open the sheet with every key."""
+        KeySheet(self).show()
+
+    def show_steps(self) -> None:
+        """Show the three steps of the first start."""
+        self._drop_hint()
+        self._hint = HintBar(self.document)
+        self._hint.dismissed.connect(lambda: self.settings.setValue("steps/dismissed", True))
+        self._middle.addWidget(self._hint, 1, 0)
+
+    def tell(self, message: Message) -> None:
+        """Tell the person something, in the window."""
+        self.messages.tell(message)
+
+    # The document
+
+    def _show_new(self, image: Image, categories: tuple[Category, ...]) -> None:
+        self.document = Document(image, categories)
+        self.live = Live(self.document)
+        self.canvas.set_document(self.document)
+        self.panels = Panels.of(self.document, self.live, self.canvas)
+        self._pump = Pump(self.document, self.live, self)
+        self._brush = BrushController(self.document, self.canvas)
+        self._docks.fill(self.panels)
+        self.files.take(self.document, self.live)
+        self.status_line.take(self.document, self.live)
+        self.setWindowTitle(f"{image.source.name}[*] – {TITLE}")
+        self.setWindowModified(False)
+        self._connect_document()
+
+    def _connect_document(self) -> None:
+        for view in (self.panels.categories, self.panels.segmenter, self.panels.corrections):
+            view.refused.connect(self._on_refused)
+        self._brush.refused.connect(self._on_refused)
+        self.panels.export.export_requested.connect(self._on_export_requested)
+        events = self.document.events
+        follow(self, events.history_changed, self._on_history_changed)
+        follow(self, events.categories_changed, self._on_choice_changed)
+        follow(self, events.active_changed, self._on_choice_changed)
+        follow(self, events.locks_changed, self._on_choice_changed)
+        follow(self, events.segmenter_changed, self._on_choice_changed)
+        follow(self, events.status_changed, self._on_status_changed)
+
+    def _replace(self, image: Image) -> None:
+        """Let go of the document and take another one; categories stay, they are the project's."""
+        categories, live = self.document.categories, self.live
+        old_brush, old_pump = self._brush, self._pump
+        self._drop_hint()
+        self._let_go(live)
+        self._show_new(image, categories)
+        old_brush.deleteLater()
+        old_pump.deleteLater()
+        self.actions_.refresh()
+        self.live.start()
+
+    def _let_go(self, live: Live) -> None:
+        live.stop()
+        # Its thread ends at the next yield, which may take a while: nobody waits for that.
+        threading.Thread(target=live.close, name="unseg-closing").start()
+
+    def _drop_hint(self) -> None:
+        if self._hint is not None:
+            self._hint.deleteLater()
+            self._hint = None
+
+    # Parts
+
+    def _make_middle(self) -> QGridLayout:
+        """Messages lie over the canvas: the image must not jump under a stroke."""
+        middle = QWidget()
+        layout = QGridLayout(middle)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.canvas, 0, 0)
+        layout.addWidget(self.messages, 0, 0, Qt.AlignmentFlag.AlignTop)
+        layout.setRowStretch(0, 1)
+        self.setCentralWidget(middle)
+        return layout
+
+    def _make_frame(self) -> None:
+        self.setWindowIcon(QIcon(str(icon_path())))
+        self.setStatusBar(self.status_line)
+        self.actions_.fill_menus(self.menuBar())
+        self._add_dock_menu()
+        self._make_bar("main", Qt.ToolBarArea.TopToolBarArea)
+        self._make_bar("tools", Qt.ToolBarArea.LeftToolBarArea)
+        self.setAcceptDrops(True)
+
+    def _make_bar(self, name: Bar, area: Qt.ToolBarArea) -> None:
+        bar = QToolBar(f"{name.capitalize()} bar")
+        bar.setObjectName(f"bar_{name}")
+        bar.setIconSize(QSize(18, 18))
+        if name == "main":
+            bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.actions_.fill_bar(bar, name)
+        self.addToolBar(area, bar)
+
+    def _add_dock_menu(self) -> None:
+        view = self.menuBar().findChild(QObject, "menu_View")
+        for dock in self._docks.all():
+            view.addAction(dock.toggleViewAction())  # type: ignore[union-attr]
+
+    # The person
+
+    def _on_hovered(self, hover: Hover | None) -> None:
+        self._hovered = hover
+        self.status_line.show_hover(hover)
+
+    def _on_export_requested(self, wish: ExportWish) -> None:
+        self.files.ask_for_export(wish)
+
+    def _on_image_opened(self, image: Image) -> None:
+        self.messages.hide()
+        self._replace(image)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Give the keys to the canvas when the pointer comes to it: 2 means a category there."""
+        if event.type() == QEvent.Type.Enter and self.isActiveWindow():
+            self.canvas.setFocus()
+        return super().eventFilter(watched, event)
+
+    def _hide_overlay(self, hidden: bool) -> None:
+        self.overlay_hidden = hidden
+        self.canvas.set_overlay_hidden(hidden)
+        self.actions_.refresh()
+
+    # The document says
+
+    def _on_refused(self, sentence: str) -> None:
+        self.tell(Message(sentence))
+
+    def _on_history_changed(self) -> None:
+        self.setWindowModified(self.files.may_be_dirty)
+        self.actions_.refresh()
+
+    def _on_choice_changed(self) -> None:
+        self.actions_.refresh()
+
+    def _on_status_changed(self, status: RunStatus) -> None:
+        if status.phase == self._phase:
+            return
+        self._phase = status.phase
+        self.actions_.refresh()
+        if status.phase == "failed":
+            self.tell(Message(status.message))
+
+    def _on_exported(self) -> None:
+        self.setWindowModified(False)
+        if self._hint is not None:
+            self._hint.tick(2)
+
+    # Coming and going
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Ask for the first proposal once the image is on the screen."""
+        super().showEvent(event)
+        self.canvas.setFocus()
+        if self.document.status.phase == "idle":
+            QTimer.singleShot(FIRST_RUN_MS, self, self._start)
+
+    def _start(self) -> None:
+        if self.document.status.phase == "idle" and not self._is_leaving:
+            self.live.start()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the system from light to dark."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "actions_"):
+            self.actions_.refresh_icons()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask about unsaved work before the window goes."""
+        if self.files.is_dirty and not self._is_leaving:
+            event.ignore()
+            self.files.guard(self._leave, verb="close the window")
+            return
+        self._is_leaving = True
+        self.settings.setValue("window/geometry", self.saveGeometry())
+        self.settings.setValue("window/state", self.saveState())
+        self.hide()
+        self.live.close()
+        super().closeEvent(event)
+
+    def _leave(self) -> None:
+        self._is_leaving = True
+        self.close()
+
+    def _restore(self) -> None:
+        self.resize(SIZE)
+        self._docks.share_height()
+        for key, restore in (
+            ("window/geometry", self.restoreGeometry),
+            ("window/state", self.restoreState),
+        ):
+            if (value := self.settings.value(key)) is not None:
+                restore(value)
+
+
+def _first_categories() -> tuple[Category, ...]:
+    """Two, since telling apart takes two."""
+    first = new_category(())
+    return first, new_category((first,))
