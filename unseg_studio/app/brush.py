@@ -29,7 +29,7 @@ class BrushController(QObject):
     """A gesture had no effect; the sentence says why and what to do."""
 
     def __init__(self, document: Document, canvas: Canvas) -> None:
-        super().__init__(canvas)
+        super().__init__()  # without a parent: it ends, and lets go of its document, when dropped
         self._document = document
         self._canvas = canvas
         self._steps = 0

@@ -297,13 +297,19 @@ class Canvas(QWidget):
         """Paint what the event asks for; layers that are out of date are made first."""
         painter = QPainter(self)
         painter.fillRect(event.rect(), _GROUND)
-        if self._layers is None:
-            self._paint_invitation(painter)
-            return
-        self._layers.set_view(self._layers.viewport, self.devicePixelRatioF())
-        self._paint_layers(painter, self._layers)
+        try:
+            if self._layers is None:
+                self._paint_invitation(painter)
+            else:
+                self._paint_document(painter, self._layers)
+        finally:  # a painter that outlives its event would take the whole program down
+            painter.end()
+
+    def _paint_document(self, painter: QPainter, layers: Layers) -> None:
+        layers.set_view(layers.viewport, self.devicePixelRatioF())
+        self._paint_layers(painter, layers)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._paint_gesture(painter, self._layers.viewport)
+        self._paint_gesture(painter)
         self._paint_brush(painter)
 
     def _paint_invitation(self, painter: QPainter) -> None:
@@ -330,10 +336,10 @@ class Canvas(QWidget):
             painter.drawImage(QPointF(0, 0), self._ink)
             painter.setOpacity(1.0)
 
-    def _paint_gesture(self, painter: QPainter, viewport: Viewport) -> None:
+    def _paint_gesture(self, painter: QPainter) -> None:
         """The polygon, lasso or drag in progress."""
         if self._corners:
-            self._paint_corners(painter, viewport, self._corners)
+            self._paint_corners(painter, self._corners)
         elif self._trail and self._trail.tool is Tool.LASSO:
             self._paint_line(painter, self._on_view(self._trail.points), closed=True)
         elif self._trail and self._trail.tool is Tool.MERGE:
@@ -343,7 +349,7 @@ class Canvas(QWidget):
                 painter.drawLine(*ends)
             self._paint_knob(painter, ends[1])
 
-    def _paint_corners(self, painter: QPainter, viewport: Viewport, corners: Trail) -> None:
+    def _paint_corners(self, painter: QPainter, corners: Trail) -> None:
         points = self._on_view(corners.points)
         line = [*points, self._cursor] if self._cursor is not None else points
         self._paint_line(painter, line, closed=len(line) > 2)
@@ -451,6 +457,8 @@ class Canvas(QWidget):
         focused = QApplication.focusWidget()
         if focused is None or not focused.testAttribute(typing):
             self.setFocus(Qt.FocusReason.MouseFocusReason)
+        self._move_brush(event.position())
+        self._refresh_hover()
         super().enterEvent(event)
 
     def leaveEvent(self, event: QEvent) -> None:

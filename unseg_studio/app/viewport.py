@@ -161,10 +161,9 @@ class Viewport:
         per_pixel : int
             Samples along each side of a view pixel; more than one so that thin things are seen.
         """
-        fine = self.magnified(per_pixel)
-        rows, top = _sampled(fine.view[0], fine.top, fine.scale, fine.image[0], per_pixel)
-        cols, left = _sampled(fine.view[1], fine.left, fine.scale, fine.image[1], per_pixel)
-        return Samples(rows, cols, top // per_pixel, left // per_pixel)
+        rows, top = self._sampled(0, per_pixel)
+        cols, left = self._sampled(1, per_pixel)
+        return Samples(rows, cols, top, left)
 
     @property
     def _middle(self) -> tuple[float, float]:
@@ -173,19 +172,16 @@ class Viewport:
             self.left + self.view[1] / 2 / self.scale,
         )
 
-
-def _sampled(
-    length: float, start: float, scale: float, limit: int, step: int
-) -> tuple[NDArray[np.intp], int]:
-    """Image index of each view pixel inside the image, whole groups of `step`; the first one."""
-    centres = np.arange(math.ceil(length / step) * step) + 0.5
-    indices = np.floor(centres / scale + start).astype(np.intp)
-    middles = indices[step // 2 :: step]
-    shown = np.flatnonzero((middles >= 0) & (middles < limit))
-    if not shown.size:
-        return np.zeros(0, np.intp), 0
-    first, last = int(shown[0]) * step, int(shown[-1] + 1) * step
-    return np.clip(indices[first:last], 0, limit - 1), first
+    def _sampled(self, axis: int, per_pixel: int) -> tuple[NDArray[np.intp], int]:
+        """Image index of each sample along an axis, and the first view pixel inside the image."""
+        limit, start = self.image[axis], (self.top, self.left)[axis]
+        middles = (np.arange(math.ceil(self.view[axis])) + 0.5) / self.scale + start
+        shown = np.flatnonzero((middles >= 0) & (middles < limit))
+        if not shown.size:
+            return np.zeros(0, np.intp), 0
+        centres = shown[0] + (np.arange(shown.size * per_pixel) + 0.5) / per_pixel
+        indices = np.floor(centres / self.scale + start).astype(np.intp)
+        return np.clip(indices, 0, limit - 1), int(shown[0])
 
 
 def _span(indices: NDArray[np.intp]) -> slice:
