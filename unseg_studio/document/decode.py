@@ -20,11 +20,14 @@ from unseg_studio.data import (
     cluster_ids,
 )
 from unseg_studio.data.labels import is_cluster
-from unseg_studio.refinement import guide_of, propagate, sharpened
+from unseg_studio.refinement import Guide, guide_of, looks_like, propagate, sharpened
 from unseg_studio.segmenters import Estimate
 
 Labels = NDArray[np.int32]
 Planes = NDArray[np.float32]
+
+LEARNED_SHARE = 0.5
+"""Exponent of the segmenter's posterior beside the appearance of the strokes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +95,8 @@ def decode(
     ids = stable_ids(posterior.argmax(axis=0), ids, context)
     posterior, ids = _competing(*_grouped(posterior, ids), scribbles, context)
     if not scribbles.is_empty:
-        posterior = propagate(posterior, _seeds(scribbles, ids, guide.shape), guide)
+        seeds = _seeds(scribbles, ids, guide.shape)
+        posterior = propagate(_informed(posterior, seeds, guide), seeds, guide)
     labels = np.asarray(ids, np.int32)[sharpened(posterior, guide)]
     return _pinned(labels, scribbles, context.locked)
 
@@ -137,6 +141,14 @@ def _seeds(scribbles: Scribbles, ids: tuple[int, ...], shape: tuple[int, int]) -
             seeds[small == id_] = index
     seeds[small == NOTHING] = -1
     return seeds
+
+
+def _informed(posterior: Planes, seeds: Labels, guide: Guide) -> Planes:
+    """What the segmenter learned times what the strokes look like, where several were drawn."""
+    if len(np.unique(seeds[seeds >= 0])) < len(posterior):
+        return posterior
+    product = looks_like(guide.features, seeds, len(posterior)) * posterior**LEARNED_SHARE
+    return np.asarray(product / product.sum(axis=0), np.float32)
 
 
 def _pinned(labels: Labels, scribbles: Scribbles, locked: Labels) -> Labels:

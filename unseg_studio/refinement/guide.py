@@ -23,6 +23,11 @@ EDGE_CONTRAST = 20.0
 WEAKEST_EDGE = 1e-3
 """No edge is weaker, so that every pixel hears of some scribble."""
 
+COLOUR_SCALES = (1.5, 4.0, 10.0)
+SLOPE_SCALES = (1.0, 3.0)
+DEVIATION_SCALES = (2.0, 5.0)
+"""Standard deviations of the blurs behind the features, in pixels of the working plane."""
+
 
 @dataclass(frozen=True, eq=False)
 class Guide:
@@ -60,6 +65,35 @@ class Guide:
     def degree(self) -> NDArray[np.float32]:
         """Sum of the weights at each pixel of the working plane, (h w,) float32."""
         return np.asarray(self.graph.sum(axis=1), np.float32)
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """Colours, textures and place of each pixel of the working plane, (F, h, w) float32.
+
+        Lab at four scales; gradient at two and standard deviation of lightness at two; row and
+        column. Each has mean 0 and standard deviation 1, the place twice that.
+        """
+        light, blurs = self.small[..., 0], [_blurred(self.small, s) for s in COLOUR_SCALES]
+        colours = [plane for scale in (self.small, *blurs) for plane in np.moveaxis(scale, -1, 0)]
+        slope = cv2.magnitude(cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1))
+        textures = [_blurred(slope, s) for s in SLOPE_SCALES]
+        textures += [_deviation(light, s) for s in DEVIATION_SCALES]
+        place = 2 * _standardised(np.indices(self.shape, np.float32))
+        return np.concatenate([_standardised(np.stack(colours + textures)), place])
+
+
+def _standardised(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean, spread = planes.mean(axis=(1, 2), keepdims=True), planes.std(axis=(1, 2), keepdims=True)
+    return np.asarray((planes - mean) / (spread + 1e-6), np.float32)
+
+
+def _blurred(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)
+
+
+def _deviation(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    variance = _blurred(plane * plane, sigma) - _blurred(plane, sigma) ** 2
+    return np.sqrt(np.maximum(variance, 0))
 
 
 _guides: weakref.WeakKeyDictionary[Image, Guide] = weakref.WeakKeyDictionary()
