@@ -323,7 +323,7 @@ class MainWindow(QMainWindow):
         """Ask about unsaved work before the window goes."""
         if self.files.is_dirty and not self._is_leaving:
             event.ignore()
-            self.files.guard(self._leave, verb="close the window")
+            self.files.guard(self.leave, verb="close the window")
             return
         self._is_leaving = True
         self.settings.setValue("window/geometry", self.saveGeometry())
@@ -332,7 +332,8 @@ class MainWindow(QMainWindow):
         self.live.close()
         super().closeEvent(event)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Close without asking about unsaved work."""
         self._is_leaving = True
         self.close()
 

@@ -1,0 +1,101 @@
+"""The segmenter box and the document: both ways, and only when the person rests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from qtpy.QtCore import QPoint, Qt
+
+from unseg_studio.document import RunStatus
+from unseg_studio.segmenters import make_segmenter
+from unseg_studio.widgets import Form, SegmenterBox
+
+
+@pytest.fixture
+def box(qtbot, document, live):
+    box = SegmenterBox(document, live)
+    qtbot.addWidget(box)
+    box.resize(300, 500)
+    box.show()
+    return box
+
+
+def form_of(box):
+    return box.findChild(Form)
+
+
+def test_an_edited_parameter_reaches_the_document(qtbot, box, document):
+    form_of(box).editor("mu").setValue(5.0)
+    qtbot.waitUntil(lambda: document.segmenter.mu == 5.0)
+
+
+def test_many_changes_in_a_row_are_one_step(qtbot, box, document):
+    for value in (3.0, 4.0, 5.0):
+        form_of(box).editor("mu").setValue(value)
+    qtbot.waitUntil(lambda: document.segmenter.mu == 5.0)
+    document.undo()
+    assert document.segmenter.mu == 2.0
+
+
+def test_undo_in_the_document_is_shown(box, document):
+    document.set_segmenter(replace(document.segmenter, mu=9.0))
+    assert form_of(box).values()["mu"] == 9.0
+    document.undo()
+    assert form_of(box).values()["mu"] == 2.0
+
+
+def test_a_preset_is_applied_and_recognised(qtbot, box, document):
+    box._preset.setFocus()
+    qtbot.keyClick(box._preset, Qt.Key.Key_Down)
+    assert document.segmenter == make_segmenter("diffcluster", "paper")
+    assert box._preset.currentText() == "paper"
+
+
+def test_parameters_of_no_preset_are_called_custom(box, document):
+    document.set_segmenter(replace(document.segmenter, mu=9.0))
+    assert box._preset.currentText() == "custom"
+
+
+def test_k_up_asks_for_more_clusters_than_are_shown(qtbot, box, document):
+    qtbot.mouseClick(box._more, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: document.segmenter.min_clusters == 4)
+    assert document.segmenter.max_clusters >= 4
+
+
+def test_k_up_twice_asks_for_two_more(qtbot, box, document):
+    box.k_up()
+    box.k_up()
+    qtbot.waitUntil(lambda: document.segmenter.min_clusters == 5)
+
+
+def test_k_down_asks_for_fewer_clusters_than_are_shown(qtbot, box, document):
+    document.report(RunStatus("done", n_labels=7))
+    qtbot.mouseClick(box._fewer, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: document.segmenter.max_clusters == 6)
+
+
+def test_k_down_ends_at_the_least_that_the_method_knows(qtbot, box, document):
+    for _ in range(30):
+        box.k_down()
+    qtbot.waitUntil(lambda: document.segmenter.max_clusters == 2)
+    assert document.segmenter.min_clusters <= 2
+
+
+def test_the_fewest_above_the_most_moves_the_most(qtbot, box, document):
+    box._low.setValue(40)
+    qtbot.waitUntil(lambda: document.segmenter.min_clusters == 40)
+    assert document.segmenter.max_clusters == 40
+
+
+def test_the_number_of_clusters_is_shown(box, document):
+    document.report(RunStatus("running", step=3, total=9, n_labels=11))
+    assert box._k.text() == "k = 11"
+
+
+def test_fill_goes_both_ways(qtbot, box, document):
+    indicator = QPoint(8, box._fill.height() // 2)
+    qtbot.mouseClick(box._fill, Qt.MouseButton.LeftButton, pos=indicator)
+    assert not document.state.fill
+    document.undo()
+    assert box._fill.isChecked()
