@@ -425,6 +425,16 @@ def test_scribbles_lie_opaque_over_the_labels(canvas):
     assert color(canvas, 20, 45).tolist() == list(canvas.document().category(1).rgb)
 
 
+@pytest.mark.parametrize("scale", [0.3, 1.0, 9.0])
+def test_scribbles_lie_where_they_were_drawn_at_every_scale(canvas, scale):
+    document = canvas.document()
+    document.paint([(48, 95), (48, 105)], radius=4)
+    document.paint([(60, 120)], radius=4)
+    canvas.zoom_to(scale)
+    assert color(canvas, 48.4, 100.4).tolist() == list(document.category(1).rgb)
+    assert color(canvas, 60.4, 100.4).tolist() != list(document.category(1).rgb)
+
+
 def test_new_labels_and_new_colours_are_shown_at_once(canvas):
     document = canvas.document()
     canvas.set_opacity(1)

@@ -5,8 +5,9 @@ From back to front: image, labels, outline of what is under the cursor, scribble
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -108,6 +109,7 @@ class Layers:
         self._ids: NDArray[np.int32] | None = None
         self._overlay: tuple[Style, Layer] | None = None
         self._marks: tuple[Layer | None] | None = None
+        self._marked: tuple[slice, slice] | None = None
         self._grid: Layer | None = None
         self._picked: tuple[Pick, Layer | None] | None = None
         self.building = self._start_building()
@@ -122,10 +124,9 @@ class Layers:
         """Show another part of the image, or on another screen."""
         if (viewport, ratio) != (self.viewport, self.ratio):
             self.viewport, self.ratio = viewport, ratio
-            self._grid = None
+            self._grid = self._marks = None
             self.forget_base()
             self.forget_overlay()
-            self.forget_marks()
 
     def forget_base(self) -> None:
         """The image looks different."""
@@ -137,7 +138,7 @@ class Layers:
 
     def forget_marks(self) -> None:
         """The scribbles, or the colours of the categories, are different."""
-        self._marks = None
+        self._marks = self._marked = None
 
     def base(self) -> Layer:
         """The image."""
@@ -191,13 +192,28 @@ class Layers:
         return max(1, round(self.ratio))
 
     def _drawn_marks(self) -> Layer | None:
-        factor = 1 if self._device.scale >= 1 else 2
-        samples = self._device.samples(factor)
-        ids = overlay.pooled(samples.of(self.document.scribbles.ids), factor)
+        """Sample only around what is marked: thin things need more samples than pixels."""
+        if self._marked is None:
+            self._marked = _bounds(self.document.scribbles.ids)
+        rows, cols = (self._grown(part, axis) for axis, part in enumerate(self._marked))
+        device = self._device
+        top, left = device.top - rows.start, device.left - cols.start
+        size = rows.stop - rows.start, cols.stop - cols.start
+        factor = 1 if device.scale >= 1 else 2
+        samples = replace(device, image=size, top=top, left=left).samples(factor)
+        ids = overlay.pooled(samples.of(self.document.scribbles.ids[rows, cols]), factor)
         if not ids.any():
             return None
         argb = overlay.marks(ids, self.document.categories, width=self._line)
         return Layer(argb, samples.top, samples.left)
+
+    def _grown(self, marked: slice, axis: int) -> slice:
+        """The marked stretch of an axis with room for the rim."""
+        if marked.start == marked.stop:
+            return marked
+        rim = math.ceil(3 * self._line / self._device.scale) + 1
+        stop = min(self.document.image.shape[axis], marked.stop + rim)
+        return slice(max(0, marked.start - rim), stop)
 
     def _colored(self, style: Style) -> NDArray[np.uint32]:
         categories = self.document.categories
@@ -228,3 +244,13 @@ class Layers:
             argb = np.where(argb != 0, argb, overlay.highlight(part))
         samples = self._device.samples()
         return Layer(argb, samples.top + top, samples.left + left)
+
+
+def _bounds(ids: NDArray[np.int32]) -> tuple[slice, slice]:
+    """Rows and columns that hold an id above 0."""
+    rows = np.flatnonzero(ids.max(axis=1))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    band = slice(int(rows[0]), int(rows[-1]) + 1)
+    cols = np.flatnonzero(ids[band].max(axis=0))
+    return band, slice(int(cols[0]), int(cols[-1]) + 1)
