@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 
-from qtpy.QtWidgets import QLabel, QProgressBar, QStatusBar, QWidget
+from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QStatusBar, QWidget
 
 from unseg_studio.app.canvas import Hover
 from unseg_studio.data import FIRST_CLUSTER, NOTHING
@@ -23,6 +23,8 @@ class StatusLine(QStatusBar):
         self._document: Document | None = None
         self._live: Live | None = None
         self._hint = QLabel()
+        self._hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._hint.setMinimumWidth(120)
         self._busy = QLabel()
         self._spinner = self._make_spinner()
         self._pointer, self._run, self._device = QLabel(), QLabel(), QLabel()
@@ -30,6 +32,8 @@ class StatusLine(QStatusBar):
         self.addWidget(self._busy)
         self.addWidget(self._hint, 1)
         for label in (self._pointer, self._run, self._device):
+            # Text that grows with every step must not make the window grow.
+            label.setMinimumWidth(1)
             self.addPermanentWidget(label)
         self._pointer.setToolTip("Row and column, value, and what it belongs to")
         self._run.setToolTip("Run, step, loss, labels, time since it was asked for, last update")
