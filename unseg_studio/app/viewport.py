@@ -134,7 +134,8 @@ class Viewport:
         scale = min(max(self.scale * factor, min(self.fit_scale, 1.0) / 4), MAX_SCALE)
         top = self.top + y / self.scale - y / scale
         left = self.left + x / self.scale - x / scale
-        return replace(self, scale=scale, top=top, left=left).within_reach()
+        zoomed = replace(self, scale=scale, top=top, left=left)
+        return zoomed.within_reach() if self.pixel_at(x, y) is None else zoomed
 
     def panned(self, dx: float, dy: float) -> Viewport:
         """Move the image by view pixels."""
