@@ -3,9 +3,10 @@
 from unseg_studio.document.decode import Context, decode
 from unseg_studio.document.document import Document, DocumentEvents, joined_tables
 from unseg_studio.document.live import PULL_MS, Live
-from unseg_studio.document.solve import Fits, Frame, Job, solve
+from unseg_studio.document.solve import Fits, Frame, Run, solve
+from unseg_studio.document.split import Parts, parts_of
 from unseg_studio.document.state import RunStatus, State
-from unseg_studio.document.worker import Failure, Worker
+from unseg_studio.document.worker import Failure, Job, Worker
 
 __all__ = [
     "PULL_MS",
@@ -17,10 +18,13 @@ __all__ = [
     "Frame",
     "Job",
     "Live",
+    "Parts",
+    "Run",
     "RunStatus",
     "State",
     "Worker",
     "decode",
     "joined_tables",
+    "parts_of",
     "solve",
 ]

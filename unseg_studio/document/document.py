@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from unseg_studio.data import (
     Image,
     Patch,
     Scribbles,
+    cluster_ids,
     new_category,
     polygon_patch,
     regions_from_labels,
@@ -35,10 +37,21 @@ from unseg_studio.data.region import Connectivity
 from unseg_studio.document import corrections
 from unseg_studio.document.history import History
 from unseg_studio.document.provenance import provenance
-from unseg_studio.document.state import RunStatus, State, fresh_state
+from unseg_studio.document.state import (
+    RunStatus,
+    State,
+    fresh_state,
+    renamed,
+    same,
+    with_locks_kept,
+    without_category,
+)
 from unseg_studio.segmenters import Segmenter, default_segmenter
 
 Labels = NDArray[np.int32]
+
+FIRST_SPLIT = FIRST_CLUSTER + 1000
+"""Ids of parts that were cut off begin here, beyond those that segmenters give their channels."""
 
 
 class DocumentEvents(SignalGroup):
@@ -161,17 +174,17 @@ class Document:
 
     def paint(self, points: ArrayLike, *, radius: float) -> None:
         """Scribble with the active category through `points`, (N, 2) (row, column)."""
-        self._require_unlocked(self._active)
+        self.require_unlocked(self._active)
         scribbles = self.scribbles.painted(points, self._active, radius=radius)
-        self._steer("stroke", scribbles=scribbles)
+        self._act("stroke", scribbles=scribbles)
 
     def erase(self, points: ArrayLike, *, radius: float) -> None:
         """Remove scribbles along a stroke."""
-        self._steer("erase stroke", scribbles=self.scribbles.erased(points, radius=radius))
+        self._act("erase stroke", scribbles=self.scribbles.erased(points, radius=radius))
 
     def clear_scribbles(self) -> None:
         """Remove every scribble."""
-        self._steer("clear scribbles", scribbles=Scribbles.empty(self.image.shape))
+        self._act("clear scribbles", scribbles=Scribbles.empty(self.image.shape))
 
     def set_scribbles(self, scribbles: Scribbles) -> None:
         """Replace all scribbles, such as by those of a file.
@@ -184,7 +197,7 @@ class Document:
         scribbles.require_shape(self.image.shape)
         for id_ in scribbles.categories:
             self.category(id_)
-        self._steer("load scribbles", scribbles=scribbles)
+        self._act("load scribbles", scribbles=scribbles)
 
     # Hand corrections
 
@@ -202,7 +215,9 @@ class Document:
 
     def uncorrect(self, points: ArrayLike, *, radius: float) -> None:
         """Give the pixels along a stroke back to the live labels."""
-        self.correct("take back correction", stroke_patch(self.image.shape, points, radius), UNEDITED)
+        self.correct(
+            "take back correction", stroke_patch(self.image.shape, points, radius), UNEDITED
+        )
 
     def correct(self, text: str, patch: Patch, id_: int | None = None) -> None:
         """Lay one id over the pixels of a patch, locked pixels excepted.
@@ -210,11 +225,11 @@ class Document:
         Raises
         ------
         ValueError
-            If the category is locked.
+            If the category is locked or does not exist.
         """
         id_ = self._active if id_ is None else id_
-        self._require_unlocked(id_)
-        self._act(text, edits=self.edits.put(self._unlocked(patch), id_))
+        self._require_usable(id_)
+        self._act(text, edits=self.edits.put(patch, id_))
 
     def fill_holes(self, id_: int) -> None:
         """Give the pixels that an id encloses to it."""
@@ -222,16 +237,15 @@ class Document:
 
     def remove_small(self, id_: int, *, min_area: int) -> None:
         """Give parts of an id below `min_area` pixels to their surroundings."""
-        self._require_unlocked(id_)
+        self.require_unlocked(id_)
         patch = corrections.small_parts(self.labels, id_, min_area=min_area)
-        self._act("remove small parts", edits=self._given_to_surroundings(patch))
+        self._act("remove small parts", edits=self._given_to_surroundings(patch, id_))
 
     def smooth(self, id_: int, *, radius: float = 2.0) -> None:
         """Smooth the outline of an id."""
-        self._require_unlocked(id_)
+        self._require_usable(id_)
         gained, lost = corrections.smoothed(self.labels, id_, radius=radius)
-        edits = self._given_to_surroundings(lost).put(self._unlocked(gained), id_)
-        self._act("smooth", edits=edits)
+        self._act("smooth", edits=self._given_to_surroundings(lost, id_).put(gained, id_))
 
     def clear_edits(self) -> None:
         """Give every pixel back to the live labels."""
@@ -246,9 +260,17 @@ class Document:
         self._rename("name cluster", cluster, category)
 
     def merge(self, source: int, target: int) -> None:
-        """Give every pixel of one id to another; later runs keep them together."""
-        if source != target:
-            self._rename("merge", source, target)
+        """Give every pixel of one id to another; later runs keep them together.
+
+        Of a category, the scribbles go along; it stays in the table.
+
+        Raises
+        ------
+        ValueError
+            If one of them is locked or not there.
+        """
+        self._require_shown(target)
+        self._rename("merge", source, target)
 
     def split(self, id_: int, parts: Labels) -> None:
         """Cut one id into several.
@@ -258,22 +280,32 @@ class Document:
         id_ : int
             What is cut.
         parts : ndarray, (H, W) int32
-            0 outside; part 1 keeps the id, part 2, 3, ... become new clusters.
+            0 outside; part 1 keeps the id, part 2, 3, ... become new clusters. Where the id is
+            not shown, parts have no effect.
+
+        Raises
+        ------
+        ValueError
+            If the id is locked or the parts are of another size than the image.
         """
-        self._require_unlocked(id_)
+        self.require_unlocked(id_)
+        if parts.shape != self.image.shape:
+            raise ValueError(
+                f"The parts were given as an array of shape {parts.shape}; accepted is the "
+                f"image's, {self.image.shape}."
+            )
         mask = (parts > 1) & (self.labels == id_)
-        first = self._free_cluster()
-        ids = np.where(mask, parts - 2 + first, self.edits.ids).astype(np.int32)
-        self._act("split", edits=Edits(ids))
+        ids = np.where(mask, parts - 2 + self._free_cluster(), self.edits.ids)
+        self._act("split", edits=Edits(ids.astype(np.int32)))
 
     def name_all_clusters(self, prefix: str = "cluster") -> None:
         """Make a category of every cluster without a name, as a batch without a person does."""
-        table, ids = self.categories, np.array(self.labels)
-        for cluster in (int(i) for i in np.unique(self.labels) if is_cluster(i)):
-            category = new_category(table, f"{prefix} {cluster - FIRST_CLUSTER + 1}", "stuff")
-            table = (*table, category)
-            ids[ids == cluster] = category.id
-        self._act("name all clusters", categories=table, edits=Edits(ids))
+        state = self._state
+        for cluster in cluster_ids(self.labels):
+            category = new_category(state.categories, _free_name(prefix, state.categories), "stuff")
+            named = renamed(state, cluster, category.id)
+            state = named.changed(categories=(*state.categories, category))
+        self._take("name all clusters", state)
 
     # Categories
 
@@ -294,9 +326,7 @@ class Document:
         """
         self.category(category.id)
         if any(c.name == category.name and c.id != category.id for c in self.categories):
-            raise ValueError(
-                f"There is a category {category.name!r} already; choose another name."
-            )
+            raise ValueError(f"There is a category {category.name!r} already; choose another name.")
         table = tuple(category if c.id == category.id else c for c in self.categories)
         self._act("change category", categories=table)
 
@@ -306,22 +336,16 @@ class Document:
         Raises
         ------
         ValueError
-            If it is locked or the last one.
+            If it does not exist, is locked or the last one.
         """
-        self._require_unlocked(id_)
-        rest = tuple(c for c in self.categories if c != self.category(id_))
-        if not rest:
+        self.category(id_)
+        self.require_unlocked(id_)
+        rest = without_category(self._state, id_)
+        if not rest.categories:
             raise ValueError("This is the last category; rename it, or add another one first.")
         if id_ == self._active:
-            self.set_active(rest[0].id)
-        self._steer(
-            "remove category",
-            categories=rest,
-            scribbles=self.scribbles.without(id_),
-            named=_without(self._state.named, id_),
-            edits=_without(self.edits, id_),
-            live=np.where(self._state.live == id_, np.int32(NOTHING), self._state.live),
-        )
+            self.set_active(rest.categories[0].id)
+        self._take("remove category", rest)
 
     def set_active(self, id_: int) -> None:
         """Choose the category that the tools paint with; no undo step."""
@@ -333,41 +357,57 @@ class Document:
         """Lock or unlock a category: a locked one neither loses nor gains pixels."""
         self.category(id_)
         self._act("lock" if id_ not in self.locks else "unlock", locks=self.locks ^ {id_})
-        if self._status.is_busy:
-            self.events.steered.emit(False)
+
+    def require_unlocked(self, id_: int) -> None:
+        """Raise ValueError, in a sentence for the person, if this is a locked category."""
+        if id_ in self.locks:
+            raise ValueError(f"{self.category(id_).name!r} is locked; unlock it first (key X).")
 
     # The engine
 
     def set_segmenter(self, segmenter: Segmenter) -> None:
         """Change method or parameters and start from cold."""
-        if segmenter != self.segmenter:
-            self._steer("change parameters", cold=True, segmenter=segmenter)
+        self._act("change parameters", segmenter=segmenter)
 
     def set_fill(self, fill: bool) -> None:
         """Whether scribbled categories share the whole image or leave clusters without a name."""
-        if fill != self._state.fill:
-            self._steer("change fill", fill=fill)
+        self._act("change fill", fill=fill)
 
     def run(self) -> None:
         """Run again from a cold start."""
-        self._steer("run", cold=True)
+        self._begin("run")
+        self.events.history_changed.emit()
+        self.events.steered.emit(True)
 
     def propose(self) -> None:
         """Ask for the first labels of a new document; no undo step."""
         self.events.steered.emit(True)
 
     def show(self, live: Labels) -> None:
-        """Take new labels from the engine: part of the step that asked for them."""
-        live.setflags(write=False)
-        self._become(self._state.changed(live=live))
+        """Take new labels from the engine: part of the step that asked for them.
+
+        After undo no step is open; what the engine shows then is a step of its own.
+        """
+        new = self._state.changed(live=live)
+        if new is self._state:
+            return
+        apart = self._history.is_between_steps
+        if apart:
+            self._begin("run")
+        self._become(new)
+        if apart:
+            self.events.history_changed.emit()
 
     def report(self, status: RunStatus) -> None:
         """Say what the engine is doing."""
-        self._status = status
-        self.events.status_changed.emit(status)
+        if status != self._status:
+            self._status = status
+            self.events.status_changed.emit(status)
 
     def start_from(self, annotation: Annotation) -> None:
         """Take the masks of a file as corrections; categories are matched by name.
+
+        Locked categories stay as they are.
 
         Raises
         ------
@@ -411,52 +451,69 @@ class Document:
     # How it is done
 
     def _rename(self, text: str, old: int, new: int) -> None:
-        """Show every pixel of one id under another, now and in later frames."""
-        self._require_unlocked(old)
-        self._require_unlocked(new)
-        mask = self.labels == old
-        self._act(
-            text,
-            named=Edits(np.where(mask, np.int32(new), self._state.named.ids)),
-            edits=Edits(np.where(self.edits.ids == old, np.int32(new), self.edits.ids)),
-            live=np.where(self._state.live == old, np.int32(new), self._state.live),
-        )
+        if old == new:
+            return
+        self._require_shown(old)
+        self.require_unlocked(old)
+        self.require_unlocked(new)
+        self._take(text, renamed(self._state, old, new))
 
-    def _given_to_surroundings(self, patch: Patch) -> Edits:
-        free = self._unlocked(patch)
+    def _given_to_surroundings(self, patch: Patch, id_: int) -> Edits:
+        """Give the pixels of a patch to what is around it, but neither to `id_` nor to locks."""
+        barred = np.isin(self.labels, [id_, *self.locks])
+        around = corrections.surroundings(self.labels, patch, barred=barred)
         ids = self.edits.ids.copy()
-        ids[free.slices][free.mask] = corrections.surroundings(self.labels, patch)[free.mask]
+        ids[patch.slices][patch.mask] = around[patch.mask]
         return Edits(ids)
 
-    def _unlocked(self, patch: Patch) -> Patch:
-        free = ~np.isin(self.labels[patch.slices], list(self.locks))
-        return replace(patch, mask=patch.mask & free)
+    def _require_usable(self, id_: int) -> None:
+        """Raise ValueError if nothing can be given to this id."""
+        if id_ not in (UNEDITED, NOTHING) and not is_cluster(id_):
+            self.category(id_)
+            self.require_unlocked(id_)
 
-    def _require_unlocked(self, id_: int) -> None:
-        if id_ in self.locks:
-            raise ValueError(f"{self.category(id_).name!r} is locked; unlock it first (key X).")
+    def _require_shown(self, id_: int) -> None:
+        """Raise ValueError if this is neither a category nor a cluster on the screen."""
+        if not is_cluster(id_):
+            self.category(id_)
+        elif not (self.labels == id_).any():
+            raise ValueError(
+                f"There is no cluster {id_} on the image; accepted are clusters that are shown, "
+                "and categories. Point at one."
+            )
 
     def _free_cluster(self) -> int:
         planes = (self._state.live, self.edits.ids, self._state.named.ids)
-        return max(FIRST_CLUSTER, 1 + max(int(plane.max()) for plane in planes))
+        return max(FIRST_SPLIT, 1 + max(int(plane.max()) for plane in planes))
 
     def _act(self, text: str, **changes: Any) -> None:
-        self._history.begin(text, self._state)
-        self._become(self._state.changed(**changes))
+        self._take(text, with_locks_kept(self._state.changed(**changes), self._state))
+
+    def _take(self, text: str, new: State) -> None:
+        """Make a new state true as one step; where nothing is different, there is no step."""
+        old = self._state
+        if new is old:
+            return
+        self._begin(text)
+        self._become(new)
         self.events.history_changed.emit()
+        if new.segmenter != old.segmenter:
+            self.events.steered.emit(True)
+        elif _steers(old, new) or (self._status.is_busy and _concerns_a_run(old, new)):
+            self.events.steered.emit(False)
 
-    def _steer(self, text: str, *, cold: bool = False, **changes: Any) -> None:
-        self._act(text, **changes)
-        self.events.steered.emit(cold)
+    def _begin(self, text: str) -> None:
+        self._history.begin(text, self._state)
 
-    def _travel(self, state: State) -> None:
-        if state is not self._state:
-            self.events.travelled.emit()
-            if self._active not in {c.id for c in state.categories}:
-                self._active = state.categories[0].id
-                self.events.active_changed.emit(self._active)
-            self._become(state)
-            self.events.history_changed.emit()
+    def _travel(self, state: State | None) -> None:
+        if state is None:
+            return
+        self.events.travelled.emit()
+        if self._active not in {c.id for c in state.categories}:
+            self._active = state.categories[0].id
+            self.events.active_changed.emit(self._active)
+        self._become(state)
+        self.events.history_changed.emit()
 
     def _become(self, new: State) -> None:
         """Take a new state and say what is different."""
@@ -471,12 +528,26 @@ class Document:
             self.events.segmenter_changed.emit(new.segmenter)
         if new.fill != old.fill:
             self.events.fill_changed.emit(new.fill)
-        if new.live is not old.live or new.edits is not old.edits:
+        if not same(new.labels, old.labels):
             self.events.labels_changed.emit(new.labels)
 
 
-def _without(plane: Edits, id_: int) -> Edits:
-    return Edits(np.where(plane.ids == id_, np.int32(UNEDITED), plane.ids))
+def _steers(old: State, new: State) -> bool:
+    """Say whether the engine has to answer: strokes, the rule for filling, or labels given up."""
+    if new.scribbles is not old.scribbles or new.fill != old.fill:
+        return True
+    given_up = (new.live == NOTHING) & (old.live != NOTHING)
+    return new.live is not old.live and bool(given_up.any())
+
+
+def _concerns_a_run(old: State, new: State) -> bool:
+    """Say whether the frames of a run that began before would contradict the new state."""
+    return new.named is not old.named or new.locks != old.locks
+
+
+def _free_name(prefix: str, categories: Sequence[Category]) -> str:
+    taken = {category.name for category in categories}
+    return next(name for i in count(1) if (name := f"{prefix} {i}") not in taken)
 
 
 def joined_tables(

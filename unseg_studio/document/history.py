@@ -13,13 +13,13 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import Edits, Patch, Scribbles
-from unseg_studio.document.state import UNDOABLE, State
+from unseg_studio.data import Patch
+from unseg_studio.document.state import UNDOABLE, Plane, State, ids_of
 
 _packer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unseg-undo")
 """zlib lets go of the interpreter lock, so packing never makes the screen wait."""
@@ -50,11 +50,17 @@ def _compress(array: NDArray[np.int32]) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class ArrayChange:
-    """The rectangle of a plane that changed, before and after."""
+    """The rectangle of a plane that changed, and the bits that differ: they lead both ways."""
 
     place: tuple[slice, slice]
-    before: Packed
-    after: Packed
+    bits: Packed
+
+    def applied(self, plane: Plane) -> Plane:
+        """The plane after the change, given the one before it; or the other way round."""
+        ids = ids_of(plane).copy()
+        ids[self.place] ^= self.bits.array
+        ids.setflags(write=False)
+        return ids if isinstance(plane, np.ndarray) else type(plane)(ids)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,42 +104,30 @@ class Step:
         """The state after the step, given the one before it."""
         return self._applied(state, lambda change: change.after)
 
-    def _applied(self, state: State, side: Callable[[Any], Any]) -> State:
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the planes of the step take."""
+        planes = (c.bits for c in self.changes.values() if isinstance(c, ArrayChange))
+        return sum(bits.n_bytes for bits in planes)
+
+    def _applied(self, state: State, side: Callable[[ValueChange], Any]) -> State:
         values = {
-            name: _placed(getattr(state, name), change, side(change))
+            name: change.applied(getattr(state, name))
+            if isinstance(change, ArrayChange)
+            else side(change)
             for name, change in self.changes.items()
         }
         return state.changed(**values)
 
 
-Plane = Scribbles | Edits | np.ndarray
-
-
 def _change(before: Any, after: Any) -> ArrayChange | ValueChange | None:
     if not isinstance(before, Plane):
         return ValueChange(before, after) if before != after else None
-    old, new = _ids(before), _ids(after)
-    place = Patch.whole(old != new).slices
+    bits = ids_of(before) ^ ids_of(after)
+    place = Patch.whole(bits != 0).slices
     if place[0].start == place[0].stop:
         return None
-    return ArrayChange(place, Packed(old[place]), Packed(new[place]))
-
-
-def _placed(current: Any, change: ArrayChange | ValueChange, side: Any) -> Any:
-    if isinstance(change, ValueChange):
-        return side
-    ids = _ids(current).copy()
-    ids[change.place] = side.array
-    return _like(current, ids)
-
-
-def _ids(plane: Any) -> NDArray[np.int32]:
-    return cast("NDArray[np.int32]", plane if isinstance(plane, np.ndarray) else plane.ids)
-
-
-def _like(plane: Any, ids: NDArray[np.int32]) -> Any:
-    ids.setflags(write=False)
-    return ids if isinstance(plane, np.ndarray) else type(plane)(ids)
+    return ArrayChange(place, Packed(bits[place]))
 
 
 class History:
@@ -156,26 +150,35 @@ class History:
         """What `redo` would do again, None when there is nothing."""
         return self._future[-1].text if self._future else None
 
+    @property
+    def is_between_steps(self) -> bool:
+        """No step is open, but there are some: a change now would make them inexact."""
+        return self._open is None and bool(self._past or self._future)
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the planes of all closed steps take, once they are packed."""
+        return sum(step.n_bytes for step in (*self._past, *self._future))
+
     def begin(self, text: str, state: State) -> None:
         """Open a step at `state`, which is about to change; what was undone is forgotten."""
         self._close(state)
         self._future.clear()
         self._open = (text, state)
 
-    def undo(self, state: State) -> State:
-        """The state before the newest step; the same state when there is none."""
+    def undo(self, state: State) -> State | None:
+        """The state before the newest step, None when there is none."""
         self._close(state)
         if not self._past:
-            return state
+            return None
         step = self._past.pop()
         self._future.append(step)
         return step.undone(state)
 
-    def redo(self, state: State) -> State:
-        """The state after the step that was undone last; the same state when there is none."""
+    def redo(self, state: State) -> State | None:
+        """The state after the step that was undone last, None when there is none."""
         if not self._future:
-            return state
-        self._close(state)
+            return None
         step = self._future.pop()
         self._past.append(step)
         return step.redone(state)

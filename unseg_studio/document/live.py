@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import replace
 
+from unseg_studio.data import present_ids
 from unseg_studio.document.document import Document
-from unseg_studio.document.solve import Frame, Job
+from unseg_studio.document.solve import Frame, Run
+from unseg_studio.document.split import Cut, Parts
 from unseg_studio.document.state import RunStatus
-from unseg_studio.document.worker import Failure, Worker
+from unseg_studio.document.worker import Failure, Job, Worker
 
 PULL_MS = 33
 """How often a view should call `Live.pull`."""
@@ -44,6 +45,19 @@ class Live:
         """Ask for the first proposal."""
         self.document.propose()
 
+    def split(self, id_: int, n_parts: int = 2) -> None:
+        """Cut an id into parts of similar colour; whatever runs is superseded.
+
+        The parts become one undo step when they are there.
+
+        Raises
+        ------
+        ValueError
+            If the category is locked.
+        """
+        self.document.require_unlocked(id_)
+        self._submit(Cut(self.document.image, self.document.state, id_, n_parts))
+
     def stop(self) -> None:
         """End the run; the labels stay as they are."""
         self._worker.cancel()
@@ -52,19 +66,22 @@ class Live:
 
     def close(self) -> None:
         """Let go of the document and end the worker."""
-        self.document.events.steered.disconnect(self._on_document_steered)
-        self.document.events.travelled.disconnect(self.stop)
+        self.document.events.steered.disconnect(self._on_document_steered, missing_ok=True)
+        self.document.events.travelled.disconnect(self.stop, missing_ok=True)
+        self.stop()
         self._worker.close()
 
     def pull(self) -> bool:
-        """Show the newest frame, if there is one; says whether there was."""
-        result = self._worker.take()
-        if result is None:
-            return False
-        if isinstance(result, Failure):
-            self._report_failure(result.error)
-        else:
-            self._show(result)
+        """Show the newest result, if there is one; says whether there was."""
+        match self._worker.take():
+            case Frame() as frame:
+                self._show(frame)
+            case Parts() as parts:
+                self._cut(parts)
+            case Failure(error):
+                self._report_failure(error)
+            case None:
+                return False
         return True
 
     def wait(self, seconds: float = 60.0) -> RunStatus:
@@ -73,20 +90,27 @@ class Live:
         Raises
         ------
         TimeoutError
-            If it takes longer.
+            If it takes longer; the run is stopped then.
         """
         deadline = time.monotonic() + seconds
         while self.document.status.is_busy:
             if not self._worker.wait(max(0.0, deadline - time.monotonic())):
-                raise TimeoutError(f"The run has not ended within {seconds:g} s; it was stopped.")
+                self.stop()
+                raise TimeoutError(
+                    f"The run has not ended within {seconds:g} s, so it was stopped; the labels "
+                    "are those of its last step."
+                )
             self.pull()
         return self.document.status
 
     def _on_document_steered(self, cold: bool) -> None:
         document = self.document
+        self._submit(Run.of(document.image, document.state, device=self.device, cold=cold))
+
+    def _submit(self, job: Job) -> None:
         self._began = time.perf_counter()
-        self._worker.submit(Job.of(document.image, document.state, device=self.device, cold=cold))
-        document.report(RunStatus("preparing", n_labels=document.status.n_labels))
+        self._worker.submit(job)
+        self.document.report(RunStatus("preparing", n_labels=self.document.status.n_labels))
 
     def _show(self, frame: Frame) -> None:
         self.document.show(frame.labels)
@@ -101,11 +125,24 @@ class Live:
             )
         )
 
-    def _report_failure(self, error: Exception) -> None:
+    def _cut(self, parts: Parts) -> None:
+        try:
+            self.document.split(parts.id_, parts.labels)
+        except ValueError as error:  # the category was locked meanwhile
+            self._report_failure(error)
+            return
+        n_labels = len(present_ids(self.document.labels))
         seconds = time.perf_counter() - self._began
-        self.document.report(
-            RunStatus("failed", loss=math.nan, seconds=seconds, message=sentence(error))
+        self.document.report(RunStatus("done", n_labels=n_labels, seconds=seconds))
+
+    def _report_failure(self, error: Exception) -> None:
+        status = RunStatus(
+            "failed",
+            n_labels=self.document.status.n_labels,
+            seconds=time.perf_counter() - self._began,
+            message=sentence(error),
         )
+        self.document.report(status)
 
 
 def sentence(error: Exception) -> str:

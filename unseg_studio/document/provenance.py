@@ -13,7 +13,7 @@ _LIBRARIES = ("torch", "numpy", "opencv-python-headless", "scikit-image")
 
 
 def versions() -> dict[str, str]:
-    """Version of the project and of the libraries that decide a result; absent ones are left out."""
+    """Versions of the project and of the libraries that decide a result, as far as installed."""
     found = {"unseg-studio": unseg_studio.__version__}
     for name in _LIBRARIES:
         try:
@@ -27,7 +27,7 @@ def provenance(state: State, *, device: str) -> dict[str, Any]:
     """Method, parameters (the seed is one of them), hand work, device and versions."""
     return {
         "method": state.segmenter.name,
-        "parameters": asdict(state.segmenter),  # type: ignore[call-overload]
+        "parameters": asdict(state.segmenter),
         "device": device,
         "scribbled_pixels": int((state.scribbles.ids > 0).sum()),
         "corrected_pixels": int((state.edits.ids >= 0).sum()),

@@ -6,21 +6,24 @@ Pure of threads and screens; the worker drives it, a script may do so too.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import Image, Scribbles
+from unseg_studio.data import NOTHING, Image, Scribbles
 from unseg_studio.document.decode import Context, decode
 from unseg_studio.document.state import State
 from unseg_studio.segmenters import Estimate, Fit, Segmenter
 
+Wanted = Callable[[Estimate], bool]
+"""Whether somebody waits for the labels of this estimate."""
+
 
 @dataclass(frozen=True, eq=False)
-class Job:
-    """Everything that a run needs, as it was when the run was asked for.
+class Run:
+    """A job for the worker: everything that a run needs, as it was when the run was asked for.
 
     Parameters
     ----------
@@ -46,15 +49,16 @@ class Job:
     cold: bool = False
 
     @classmethod
-    def of(cls, image: Image, state: State, *, device: str = "auto", cold: bool = False) -> Job:
+    def of(cls, image: Image, state: State, *, device: str = "auto", cold: bool = False) -> Run:
         """The run that a document asks for now."""
-        context = Context(
-            previous=state.live,
-            named=state.named,
-            locked=np.where(np.isin(state.labels, list(state.locks)), state.labels, 0),
-            fill=state.fill,
-        )
+        held = np.isin(state.labels, list(state.locks))
+        locked = np.where(held, state.labels, np.int32(NOTHING))
+        context = Context(state.live, state.named, locked, fill=state.fill)
         return cls(image, state.segmenter, state.scribbles, context, device, cold)
+
+    def results(self, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None, None]:
+        """The stream of frames; see `solve`."""
+        return solve(self, fits, wanted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,21 +97,25 @@ class Fits:
         self._key: tuple[Image, Segmenter, str] | None = None
         self._fit: Fit | None = None
 
-    def of(self, job: Job) -> Fit:
-        """The fit for a job: the last one where it serves, a new one otherwise."""
-        key = (job.image, job.segmenter, job.device)
-        if self._fit is None or job.cold or key != self._key:
-            self._fit = job.segmenter.fit(job.image, job.device)
+    def of(self, run: Run) -> Fit:
+        """The fit for a run: the last one where it serves, a new one otherwise."""
+        key = (run.image, run.segmenter, run.device)
+        if self._fit is None or run.cold or key != self._key:
+            self._fit = run.segmenter.fit(run.image, run.device)
             self._key = key
         return self._fit
 
+    def forget(self) -> None:
+        """Start cold next time, as after a failure."""
+        self._key = self._fit = None
 
-def solve(job: Job, fits: Fits, wanted: Callable[[Estimate], bool]) -> Iterator[Frame | None]:
-    """Run a job.
+
+def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None, None]:
+    """Fit, refine, decode.
 
     Parameters
     ----------
-    job : Job
+    run : Run
         What to do.
     fits : Fits
         Memory between runs.
@@ -120,14 +128,14 @@ def solve(job: Job, fits: Fits, wanted: Callable[[Estimate], bool]) -> Iterator[
         None for an iteration that nobody wanted to see; every yield is a place to stop.
     """
     began = time.perf_counter()
-    previous = job.context
+    context = run.context
     yield None
-    for estimate in fits.of(job).refine(job.scribbles):
+    for estimate in fits.of(run).refine(run.scribbles):
         if not (estimate.is_last or wanted(estimate)):
             yield None
             continue
-        labels = decode(estimate, job.image, job.scribbles, context=previous)
-        previous = previous.followed_by(labels)
+        labels = decode(estimate, run.image, run.scribbles, context=context)
+        context = context.followed_by(labels)
         yield Frame(
             labels=labels,
             step=estimate.step,

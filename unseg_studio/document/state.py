@@ -8,7 +8,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import Category, Edits, Image, Scribbles, compose
+from unseg_studio.data import (
+    NOTHING,
+    UNEDITED,
+    UNMARKED,
+    Category,
+    Edits,
+    Image,
+    Scribbles,
+    compose,
+)
+from unseg_studio.data.labels import is_cluster
 from unseg_studio.segmenters import Segmenter
 
 Phase = Literal["idle", "preparing", "running", "done", "stopped", "failed"]
@@ -49,19 +59,90 @@ class State:
     live: NDArray[np.int32]
     _shown: list[NDArray[np.int32]] = field(default_factory=list, init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        self.live.setflags(write=False)
+
     @property
     def labels(self) -> NDArray[np.int32]:
-        """What is on the screen and exported: the live labels under the edits, `(H, W)` int32."""
+        """What is on the screen and exported: the live labels under the edits.
+
+        `(H, W)` int32, read-only.
+        """
         if not self._shown:
             self._shown.append(compose(self.live, self.edits))
         return self._shown[0]
 
     def changed(self, **changes: Any) -> State:
-        """A copy with other values."""
-        return replace(self, **changes)
+        """A copy with other values; this very state where none of them is different."""
+        different = {name: v for name, v in changes.items() if not same(getattr(self, name), v)}
+        if not different:
+            return self
+        new = replace(self, **different)
+        if not different.keys() & {"live", "edits"}:
+            new._shown.extend(self._shown)
+        return new
 
 
 UNDOABLE = tuple(f.name for f in fields(State) if f.init)
+
+Plane = Scribbles | Edits | np.ndarray
+"""What of a state has a value for every pixel."""
+
+
+def ids_of(plane: Plane) -> NDArray[np.int32]:
+    """The `(H, W)` int32 array of a plane."""
+    return plane if isinstance(plane, np.ndarray) else plane.ids
+
+
+def same(one: Any, other: Any) -> bool:
+    """Say whether two values of a field of `State` are equal."""
+    if isinstance(one, Plane):
+        return one is other or np.array_equal(ids_of(one), ids_of(other))
+    return bool(one == other)
+
+
+def renamed(state: State, old: int, new: int) -> State:
+    """Show every pixel of one id under another, now and in later frames and runs."""
+    planes = state.labels, state.live, state.named.ids
+    named = np.logical_or.reduce([plane == old for plane in planes])
+    scribbled = UNMARKED if is_cluster(new) else new
+    return state.changed(
+        scribbles=Scribbles(_replaced(state.scribbles.ids, old, scribbled)),
+        named=Edits(np.where(named, np.int32(new), state.named.ids)),
+        edits=Edits(_replaced(state.edits.ids, old, new)),
+        live=_replaced(state.live, old, new),
+    )
+
+
+def without_category(state: State, id_: int) -> State:
+    """Remove a category, its scribbles, names and corrections, and its pixels.
+
+    Where its corrections lie over a locked category, which must not gain them, nothing is left.
+    """
+    below = np.where(np.isin(state.live, list(state.locks)), np.int32(NOTHING), np.int32(UNEDITED))
+    return state.changed(
+        categories=tuple(c for c in state.categories if c.id != id_),
+        scribbles=state.scribbles.without(id_),
+        named=Edits(_replaced(state.named.ids, id_, UNEDITED)),
+        edits=Edits(np.where(state.edits.ids == id_, below, state.edits.ids)),
+        live=_replaced(state.live, id_, NOTHING),
+    )
+
+
+def with_locks_kept(new: State, old: State) -> State:
+    """Take back the corrections by which a locked category would lose or gain pixels."""
+    if not old.locks or new.edits is old.edits or new.live is not old.live:
+        return new
+    locked = list(old.locks)
+    held = np.isin(old.labels, locked) | np.isin(new.labels, locked)
+    refused = held & (old.labels != new.labels)
+    values = {name: getattr(new, name) for name in UNDOABLE}
+    values["edits"] = Edits(np.where(refused, old.edits.ids, new.edits.ids))
+    return old.changed(**values)
+
+
+def _replaced(plane: NDArray[np.int32], old: int, new: int) -> NDArray[np.int32]:
+    return np.where(plane == old, np.int32(new), plane)
 
 
 def fresh_state(image: Image, categories: tuple[Category, ...], segmenter: Segmenter) -> State:

@@ -1,28 +1,50 @@
-"""One thread, newest job wins, one frame in the mailbox.
+"""One thread, newest job wins, one result in the mailbox.
+
+The order that matters, in time from top to bottom:
 
     asking thread              worker thread
-    submit(job) -> serial+1 -> next yield of the old run sees that its serial is past: closed
-                               solve(job): frame -> mailbox, only when it is empty; last one always
-    take()      <-             newest frame, tagged with its serial; stale ones are dropped
+    submit(job) -> serial+1 -> next yield of the old job sees that its serial is past: closed
+                               job.results(): result -> mailbox, when it is empty or to be last
+    take()      <-             newest result; of a job that is past, there is none
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
-from unseg_studio.document.solve import Fits, Frame, Job, solve
+from unseg_studio.document.solve import Fits, Frame, Wanted
+from unseg_studio.document.split import Parts
+from unseg_studio.segmenters import Estimate
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that ended in an exception."""
+    """A job that ended in an exception."""
 
     error: Exception
+
+
+Result = Frame | Parts | Failure
+
+
+class Job(Protocol):
+    """Something to compute, with everything that it needs, as it was when it was asked for."""
+
+    def results(self, fits: Fits, wanted: Wanted, /) -> Generator[Frame | Parts | None, None, None]:
+        """Called once, in the worker's thread.
+
+        Every yield is a place to stop; None where there is nothing to show. What is dear and
+        nobody waits for, by `wanted`, need not be computed, except for the last result. `fits` is
+        the memory between jobs.
+        """
+        ...
 
 
 class Worker:
@@ -32,7 +54,7 @@ class Worker:
         self._wake = threading.Condition()
         self._job: Job | None = None
         self._serial = 0
-        self._mail: tuple[int, Frame | Failure] | None = None
+        self._mail: Result | None = None
         self._closing = False
         self._fits = Fits()
         self._thread = threading.Thread(target=self._loop, name="unseg-worker", daemon=True)
@@ -40,22 +62,17 @@ class Worker:
 
     def submit(self, job: Job) -> None:
         """Run this next; whatever runs or waits is superseded."""
-        with self._wake:
-            self._serial += 1
-            self._job, self._mail = job, None
-            self._wake.notify_all()
+        self._supersede(job)
 
     def cancel(self) -> None:
-        """End the run at its next yield; nothing of it will be taken any more."""
-        with self._wake:
-            self._serial += 1
-            self._job = self._mail = None
+        """End the job at its next yield; nothing of it will be taken any more."""
+        self._supersede(None)
 
-    def take(self) -> Frame | Failure | None:
+    def take(self) -> Result | None:
         """The newest result that was not taken yet, None where there is none."""
         with self._wake:
             mail, self._mail = self._mail, None
-        return mail[1] if mail else None
+        return mail
 
     def wait(self, seconds: float) -> bool:
         """Wait until there is something to take; False when the time ran out."""
@@ -64,11 +81,15 @@ class Worker:
 
     def close(self) -> None:
         """Cancel and end the thread."""
+        self._closing = True
+        self._supersede(None)
+        self._thread.join()
+
+    def _supersede(self, job: Job | None) -> None:
         with self._wake:
             self._serial += 1
-            self._closing, self._job = True, None
+            self._job, self._mail = job, None
             self._wake.notify_all()
-        self._thread.join()
 
     def _loop(self) -> None:
         while (task := self._next()) is not None:
@@ -76,8 +97,8 @@ class Worker:
             try:
                 self._run(serial, job)
             except Exception as error:  # every failure belongs on the screen
-                log.debug("run failed", exc_info=True)
-                self._fits = Fits()
+                log.debug("job failed", exc_info=True)
+                self._fits.forget()
                 self._post(serial, Failure(error))
 
     def _next(self) -> tuple[int, Job] | None:
@@ -87,15 +108,18 @@ class Worker:
             return None if job is None else (self._serial, job)
 
     def _run(self, serial: int, job: Job) -> None:
-        with closing(solve(job, self._fits, wanted=lambda _: self._mail is None)) as frames:
-            for frame in frames:
+        with closing(job.results(self._fits, self._is_empty)) as results:
+            for result in results:
                 if serial != self._serial:
                     return
-                if frame is not None:
-                    self._post(serial, frame)
+                if result is not None:
+                    self._post(serial, result)
 
-    def _post(self, serial: int, result: Frame | Failure) -> None:
+    def _is_empty(self, _estimate: Estimate) -> bool:
+        return self._mail is None
+
+    def _post(self, serial: int, result: Result) -> None:
         with self._wake:
             if serial == self._serial:
-                self._mail = (serial, result)
+                self._mail = result
                 self._wake.notify_all()

@@ -1,0 +1,144 @@
+"""Cutting one id into parts of similar colour: k-means inside it, on the worker's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unseg_studio.data import Image
+from unseg_studio.document.solve import Fits, Wanted
+from unseg_studio.document.state import State
+
+Labels = NDArray[np.int32]
+Rows = NDArray[np.float32]
+
+NEARNESS = 0.3
+"""Weight of the place beside the colour, both in standard deviations: keeps the parts together."""
+
+_BLUR = 1.0
+"""Pixels; grain would speckle the parts."""
+
+_SAMPLE = 20_000
+"""The centres are learned from at most so many pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The parts of an id, on their way to `Document.split`.
+
+    Parameters
+    ----------
+    id_ : int
+        What was cut.
+    labels : ndarray, (H, W) int32
+        0 outside; 1, 2, ... from the largest part to the smallest.
+    """
+
+    id_: int
+    labels: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A job for the worker: cut an id into parts, as it was when the cut was asked for.
+
+    Parameters
+    ----------
+    image : Image
+        The plane.
+    state : State
+        What is shown; its segmenter's seed, where it has one, seeds the cut.
+    id_ : int
+        What to cut.
+    n_parts : int
+        Into how many.
+    """
+
+    image: Image
+    state: State
+    id_: int
+    n_parts: int
+
+    def results(self, _fits: Fits, _wanted: Wanted) -> Generator[Parts | None, None, None]:
+        """One result."""
+        yield None
+        seed = int(getattr(self.state.segmenter, "seed", 0))
+        mask = self.state.labels == self.id_
+        yield Parts(self.id_, parts_of(self.image, mask, n_parts=self.n_parts, seed=seed))
+
+
+def parts_of(image: Image, mask: NDArray[np.bool_], *, n_parts: int, seed: int = 0) -> Labels:
+    """Cut a mask into parts of similar colour.
+
+    Parameters
+    ----------
+    image : Image
+        The plane.
+    mask : ndarray, (H, W) bool
+        What to cut.
+    n_parts : int
+        Into how many, at least 2.
+    seed : int
+        The same seed gives the same parts.
+
+    Returns
+    -------
+    ndarray, (H, W) int32
+        0 outside the mask; 1, 2, ... inside it, from the largest part to the smallest.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer pixels than parts, or fewer than 2 parts are asked for.
+    """
+    n_pixels = int(mask.sum())
+    if not 2 <= n_parts <= n_pixels:
+        raise ValueError(
+            f"A cluster of {n_pixels} pixels cannot be cut into {n_parts} parts; accepted are 2 "
+            "parts or more, of one pixel or more. Point at a larger cluster."
+        )
+    features = _features(image, mask)
+    nearest = _nearest(features, _centres(features, n_parts, seed))
+    areas = np.bincount(nearest, minlength=n_parts)
+    rank = np.empty(n_parts, np.int32)
+    rank[np.argsort(-areas, kind="stable")] = np.arange(1, n_parts + 1)
+    parts = np.zeros(mask.shape, np.int32)
+    parts[mask] = rank[nearest]
+    return parts
+
+
+def _features(image: Image, mask: NDArray[np.bool_]) -> Rows:
+    """Colour and place of each pixel of the mask: (N, C + 2), spread about 1."""
+    blurred = cv2.GaussianBlur(image.unit, (0, 0), _BLUR, borderType=cv2.BORDER_REPLICATE)
+    colours = blurred.reshape(*mask.shape, -1)[mask]
+    places = np.argwhere(mask).astype(np.float32)
+    return np.hstack([_spread(colours), NEARNESS * _spread(places)])
+
+
+def _spread(rows: Rows) -> Rows:
+    """Centre the columns and divide them, together, by their standard deviation."""
+    centred = rows - rows.mean(axis=0)
+    spread: Rows = centred / max(float(np.sqrt((centred**2).sum(axis=1).mean())), 1e-6)
+    return spread
+
+
+def _centres(features: Rows, n_parts: int, seed: int) -> Rows:
+    """K-means on a sample of the rows: (n_parts, C + 2)."""
+    random = np.random.default_rng(seed)
+    sample = random.permutation(len(features))[:_SAMPLE]
+    cv2.setRNGSeed(seed)  # OpenCV keeps one generator for each thread
+    enough = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-4)
+    _, _, centres = cv2.kmeans(
+        features[sample], n_parts, None, enough, attempts=3, flags=cv2.KMEANS_PP_CENTERS
+    )
+    return np.asarray(centres, np.float32)
+
+
+def _nearest(features: Rows, centres: Rows) -> NDArray[np.intp]:
+    """Index of the nearest centre of each row, (N,)."""
+    squares = (centres**2).sum(axis=1)
+    return np.asarray((squares - 2 * features @ centres.T).argmin(axis=1))
