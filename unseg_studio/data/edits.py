@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class Edits:
         """(height, width) in pixels."""
         return self.ids.shape[0], self.ids.shape[1]
 
-    @property
+    @cached_property
     def is_empty(self) -> bool:
         """Nothing was corrected."""
         return not (self.ids != UNEDITED).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -52,12 +53,13 @@ class Scribbles:
     @property
     def is_empty(self) -> bool:
         """Nothing is marked."""
-        return not self.ids.any()
+        return not self.categories
 
-    @property
+    @cached_property
     def categories(self) -> tuple[int, ...]:
         """Ids that have at least one marked pixel, ascending."""
-        return tuple(int(i) for i in np.unique(self.ids) if i != UNMARKED)
+        counts = np.bincount(self.ids.ravel(), minlength=1)
+        return tuple(int(i) for i in np.flatnonzero(counts) if i != UNMARKED)
 
     def painted(self, points: ArrayLike, category: int, *, radius: float) -> Scribbles:
         """Add a stroke through `points`, (N, 2) (row, column), `radius` in pixels."""

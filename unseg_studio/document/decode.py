@@ -18,6 +18,7 @@ from unseg_studio.data import (
     Image,
     Scribbles,
     cluster_ids,
+    present_ids,
 )
 from unseg_studio.data.labels import is_cluster
 from unseg_studio.refinement import Guide, guide_of, looks_like, propagate, sharpened
@@ -123,7 +124,7 @@ def _competing(
     posterior: Planes, ids: tuple[int, ...], scribbles: Scribbles, context: Context
 ) -> tuple[Planes, tuple[int, ...]]:
     """Leave out what may not win: locked categories, and clusters once categories fill the image."""
-    locked = set(np.unique(context.locked).tolist())
+    locked = set(present_ids(context.locked))
     full = context.fill and len(scribbles.categories) > 1
     keep = [i for i, id_ in enumerate(ids) if id_ not in locked and not (full and is_cluster(id_))]
     if not keep:

@@ -9,7 +9,6 @@ from functools import cached_property
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from unseg_studio.data import Image
 from unseg_studio.data.image import three_channels
@@ -50,21 +49,24 @@ class Guide:
         return self.small.shape[0], self.small.shape[1]
 
     @cached_property
-    def graph(self) -> sparse.csr_array:
-        """Symmetric weights of the 4-neighbour grid of the working plane, (h w, h w) float32."""
-        index = np.arange(self.shape[0] * self.shape[1], dtype=np.int32).reshape(self.shape)
-        first = np.concatenate([index[:, :-1].ravel(), index[:-1].ravel()])
-        second = np.concatenate([index[:, 1:].ravel(), index[1:].ravel()])
-        flat = self.small.reshape(-1, 3)
-        difference = ((flat[first] - flat[second]) ** 2).mean(axis=1)
-        weights = np.exp(-EDGE_CONTRAST * difference) + WEAKEST_EDGE
-        half = sparse.coo_array((weights.astype(np.float32), (first, second)), (index.size,) * 2)
-        return (half + half.T).tocsr()
+    def edges(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weights towards the right, (h, w - 1), and downwards, (h - 1, w), float32."""
+        return _weights(np.diff(self.small, axis=1)), _weights(np.diff(self.small, axis=0))
 
     @cached_property
     def degree(self) -> NDArray[np.float32]:
-        """Sum of the weights at each pixel of the working plane, (h w,) float32."""
-        return np.asarray(self.graph.sum(axis=1), np.float32)
+        """Sum of the weights of each pixel, (h, w) float32."""
+        return self.neighbours(np.ones((1, *self.shape), np.float32))[0]
+
+    def neighbours(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The weighted sum of each pixel's four neighbours, of (K, h, w) planes."""
+        right, down = self.edges
+        sums = np.zeros_like(planes)
+        sums[:, :, :-1] += right * planes[:, :, 1:]
+        sums[:, :, 1:] += right * planes[:, :, :-1]
+        sums[:, :-1] += down * planes[:, 1:]
+        sums[:, 1:] += down * planes[:, :-1]
+        return sums
 
     @cached_property
     def features(self) -> NDArray[np.float32]:
@@ -80,6 +82,12 @@ class Guide:
         textures += [_deviation(light, s) for s in DEVIATION_SCALES]
         place = 2 * _standardised(np.indices(self.shape, np.float32))
         return np.concatenate([_standardised(np.stack(colours + textures)), place])
+
+
+def _weights(difference: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much two neighbours belong together, 0.001 to 1.001, by their difference in colour."""
+    squares = (difference**2).mean(axis=-1)
+    return np.asarray(np.exp(-EDGE_CONTRAST * squares) + WEAKEST_EDGE, np.float32)
 
 
 def _standardised(planes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from unseg_studio.refinement.guide import Guide
 
@@ -43,43 +42,54 @@ def propagate(
     ndarray, (K, h, w) float32
         Probabilities; they sum to 1 at each pixel.
     """
-    n_labels = len(prior)
-    flat = prior.reshape(n_labels, -1).T
-    fixed = seeds.ravel()
-    free = fixed < 0
-    certain = np.zeros_like(flat)
-    certain[~free, fixed[~free]] = 1
-    weights = guide.graph
-    right = gamma * flat + weights @ certain
-    diagonal = (guide.degree + np.float32(gamma))[:, None]
-    start = np.where(free[:, None], flat, 0)
-    solved = _conjugate_gradients(weights, diagonal, free[:, None], right, start)
-    walked = np.clip(np.where(free[:, None], solved, certain), 0, 1)
-    walked /= walked.sum(axis=1, keepdims=True) + np.finfo(np.float32).tiny
-    return np.ascontiguousarray(walked.T).reshape(prior.shape)
+    if len(prior) == 1:
+        return np.ones_like(prior)
+    certain = np.arange(len(prior), dtype=np.int32)[:, None, None] == seeds
+    free = seeds < 0
+    # The probabilities of a pixel sum to 1, so the last label is what the others leave.
+    known = np.where(free, prior, certain)[:-1].astype(np.float32)
+    pull = gamma * prior[:-1] + guide.neighbours(np.where(free, 0, known).astype(np.float32))
+    walked = _conjugate_gradients(guide, np.float32(gamma), free, pull, known)
+    walked = np.concatenate([walked, 1 - walked.sum(axis=0, keepdims=True)])
+    walked = np.maximum(walked, np.finfo(np.float32).tiny)
+    return np.asarray(walked / walked.sum(axis=0), np.float32)
 
 
 def _conjugate_gradients(
-    weights: sparse.csr_array, diagonal: Planes, free: NDArray[np.bool_], right: Planes, x: Planes
+    guide: Guide, gamma: np.float32, free: NDArray[np.bool_], right: Planes, start: Planes
 ) -> Planes:
-    """Solve (diag - W) x = right on the free pixels, all labels at once, Jacobi-preconditioned."""
+    """Solve (D + gamma - W) x = right on the free pixels, every label at once.
+
+    `start` holds the first guess on the free pixels and the answer on the others. The diagonal
+    is the preconditioner.
+    """
+    mask = free.astype(np.float32)
+    diagonal = guide.degree + gamma
+    inverse = mask / diagonal
 
     def applied(v: Planes) -> Planes:
-        return np.where(free, diagonal * v - weights @ v, 0)
+        return mask * (diagonal * v - guide.neighbours(v))
 
-    residual = np.where(free, right, 0) - applied(x)
-    direction = residual / diagonal
-    energy = (residual * direction).sum(axis=0)
-    goal = TOLERANCE**2 * np.maximum(energy, 1e-12)
+    x = mask * start
+    residual = mask * right - applied(x)
+    direction = residual * inverse
+    energy = _dots(residual, direction)
+    goal = TOLERANCE**2 * energy
     for _ in range(ITERATIONS):
         image = applied(direction)
-        length = energy / np.maximum((direction * image).sum(axis=0), 1e-20)
-        x = x + length * direction
-        residual = residual - length * image
-        scaled = residual / diagonal
-        fresh = (residual * scaled).sum(axis=0)
+        length = energy / np.maximum(_dots(direction, image), 1e-20)
+        x += length * direction
+        residual -= length * image
+        scaled = residual * inverse
+        fresh = _dots(residual, scaled)
         if (fresh <= goal).all():
             break
-        direction = scaled + fresh / np.maximum(energy, 1e-20) * direction
+        direction = scaled + (fresh / np.maximum(energy, 1e-20)) * direction
         energy = fresh
-    return x
+    return np.where(free, x, start)
+
+
+def _dots(a: Planes, b: Planes) -> Planes:
+    """Inner product of each pair of planes, (K, 1, 1) float32."""
+    sums = np.einsum("kn,kn->k", a.reshape(len(a), -1), b.reshape(len(b), -1))
+    return np.asarray(sums[:, None, None], np.float32)
