@@ -123,7 +123,7 @@ def _grouped(posterior: Planes, ids: tuple[int, ...]) -> tuple[Planes, tuple[int
 def _competing(
     posterior: Planes, ids: tuple[int, ...], scribbles: Scribbles, context: Context
 ) -> tuple[Planes, tuple[int, ...]]:
-    """Leave out what may not win: locked categories, and clusters once categories fill the image."""
+    """Leave out what may not win: locked categories, and clusters where categories fill all."""
     locked = set(present_ids(context.locked))
     full = context.fill and len(scribbles.categories) > 1
     keep = [i for i, id_ in enumerate(ids) if id_ not in locked and not (full and is_cluster(id_))]

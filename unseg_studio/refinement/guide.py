@@ -77,7 +77,9 @@ class Guide:
         """
         light, blurs = self.small[..., 0], [_blurred(self.small, s) for s in COLOUR_SCALES]
         colours = [plane for scale in (self.small, *blurs) for plane in np.moveaxis(scale, -1, 0)]
-        slope = cv2.magnitude(cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1))
+        slope = cv2.magnitude(
+            cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+        )
         textures = [_blurred(slope, s) for s in SLOPE_SCALES]
         textures += [_deviation(light, s) for s in DEVIATION_SCALES]
         place = 2 * _standardised(np.indices(self.shape, np.float32))

@@ -133,7 +133,7 @@ class Param:
 def param(
     default: Any,
     label: str,
-    help: str,  # noqa: A002 - the word that typer and the forms use
+    help: str,
     **more: Any,
 ) -> Any:
     """Make a dataclass field with a default and its `Param`; `more` as in `Param`."""
@@ -181,7 +181,9 @@ def resolve_device(device: str) -> torch.device:
         "mps": int(torch.backends.mps.is_available()),
     }
     if kind not in known or (index and not index.isdigit()):
-        raise ValueError(f"Unknown device {device!r}; accepted are auto, cpu, cuda, cuda:N and mps.")
+        raise ValueError(
+            f"Unknown device {device!r}; accepted are auto, cpu, cuda, cuda:N and mps."
+        )
     if known[kind] <= int(index or 0):
         raise ValueError(
             f"The device {device!r} is not on this machine; "

@@ -75,7 +75,12 @@ class DiffCluster:
         3, "Fewest clusters", "The run stops before fewer are left.", low=1, high=256, step=1
     )
     mu: float = param(
-        2.0, "Smoothness", "More of it makes larger, rounder clusters.", low=0.0, high=50.0, step=0.5
+        2.0,
+        "Smoothness",
+        "More of it makes larger, rounder clusters.",
+        low=0.0,
+        high=50.0,
+        step=0.5,
     )
     nu: float = param(
         1.0, "Scribble weight", "How strongly scribbles pull.", low=0.0, high=10.0, step=0.1,

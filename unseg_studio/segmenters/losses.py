@@ -42,7 +42,9 @@ def objective(
     if not bool(scribbled.any()):
         return similarity(response, labels) + mu * continuity(response)
     own = torch.where(scribbled, UNSCRIBBLED, labels)
-    return similarity(response, own) + nu * similarity(response, targets) + mu * continuity(response)
+    return (
+        similarity(response, own) + nu * similarity(response, targets) + mu * continuity(response)
+    )
 
 
 def similarity(response: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
