@@ -38,18 +38,19 @@ def sharpened(probabilities: NDArray[np.float32], guide: Guide) -> NDArray[np.in
     height, width = guide.colour.shape[:2]
     labels = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
     if small.shape == labels.shape:
-        return labels
+        return np.asarray(labels)
     band = cv2.resize(_changes(small), (width, height), interpolation=cv2.INTER_NEAREST)
     rows, cols = np.nonzero(band)
     labels[rows, cols] = _votes(probabilities, guide, rows, cols).argmax(axis=1)
-    return labels
+    return np.asarray(labels)
 
 
 def _changes(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
     """1 where the 3 x 3 neighbourhood holds more than one label."""
     planes = labels.astype(np.float32)
     kernel = np.ones((3, 3), np.uint8)
-    return (cv2.dilate(planes, kernel) != cv2.erode(planes, kernel)).astype(np.uint8)
+    mixed = cv2.dilate(planes, kernel) != cv2.erode(planes, kernel)
+    return np.asarray(mixed, np.uint8)
 
 
 def _votes(

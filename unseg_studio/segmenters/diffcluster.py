@@ -20,7 +20,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import cv2
 import lazy_loader
@@ -137,7 +137,7 @@ def network(n_channels: int, segmenter: DiffCluster) -> torch.nn.Sequential:
     A pyramid pads by repeating the border, since zeros make a cluster of the image's frame.
     """
     nn, width = torch.nn, segmenter.width
-    padding = "replicate" if segmenter.is_pyramid else "zeros"
+    padding: Literal["replicate", "zeros"] = "replicate" if segmenter.is_pyramid else "zeros"
     layers: list[torch.nn.Module] = []
     for i in range(segmenter.n_conv):
         inputs = n_channels if i == 0 else width
@@ -189,7 +189,7 @@ def _shrunk(unit: np.ndarray, size: int) -> np.ndarray:
         return unit
     width, height = (max(2, round(n * scale)) for n in (unit.shape[1], unit.shape[0]))
     small = cv2.resize(unit, (width, height), interpolation=cv2.INTER_AREA)
-    return small.reshape(height, width, -1)
+    return np.asarray(small).reshape(height, width, -1)
 
 
 def _planes(unit: np.ndarray) -> torch.Tensor:
@@ -231,7 +231,7 @@ class DiffClusterFit:
             self._final = _packed(_shrunk(image.unit, FINAL_SIZE), device)
         self._net = seeded_network(image.n_channels, segmenter).to(device).train()
         if segmenter.is_pyramid:
-            self._net.to(memory_format=torch.channels_last)
+            self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimiser = torch.optim.SGD(
             self._net.parameters(), lr=segmenter.learning_rate, momentum=0.9
         )
