@@ -56,7 +56,7 @@ class Guide:
     @cached_property
     def degree(self) -> NDArray[np.float32]:
         """Sum of the weights of each pixel, (h, w) float32."""
-        return self.neighbours(np.ones((1, *self.shape), np.float32))[0]
+        return np.asarray(self.neighbours(np.ones((1, *self.shape), np.float32))[0])
 
     def neighbours(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """The weighted sum of each pixel's four neighbours, of (K, h, w) planes."""
@@ -103,7 +103,7 @@ def _blurred(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
 
 def _deviation(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     variance = _blurred(plane * plane, sigma) - _blurred(plane, sigma) ** 2
-    return np.sqrt(np.maximum(variance, 0))
+    return np.asarray(np.sqrt(np.maximum(variance, 0)))
 
 
 _guides: weakref.WeakKeyDictionary[Image, Guide] = weakref.WeakKeyDictionary()
