@@ -1,0 +1,1 @@
+"""Benchmarks that anyone can run: what the design promises, measured on this machine."""
