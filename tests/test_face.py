@@ -17,6 +17,17 @@ from unseg_studio.segmenters import DiffCluster
 QUICK = {"iterations": 3, "size": 48, "width": 8}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads of several test runs on one machine wait for each other more than they compute."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def image():
     return us.read_image(sample_path("cat"), plane=None)
