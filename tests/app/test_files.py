@@ -149,7 +149,7 @@ class TestExport:
         row = dialog._table.topLevelItem(0)
         pixels = int((window.document.labels == 1).sum())
         assert [row.text(i) for i in range(4)] == ["category 1", "thing", "1", f"{pixels:,}"]
-        qtbot.waitUntil(lambda: not dialog._picture.pixmap().isNull())
+        qtbot.waitUntil(lambda: dialog.preview_is_shown)
         dialog.reject()
 
     def test_the_suffix_follows_the_format(self, qtbot, window):

@@ -20,7 +20,7 @@ from unseg_studio.app.faults import catch_faults
 from unseg_studio.app.hint_bar import STEPS
 from unseg_studio.app.tools import Tool
 from unseg_studio.data import FIRST_CLUSTER, Image
-from unseg_studio.document import RunStatus
+from unseg_studio.document import Document, RunStatus
 from unseg_studio.widgets.layout import button
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -206,7 +206,7 @@ class TestTable:
 
     def test_what_cannot_be_used_says_why(self, window):
         blocked = {c.name for c in COMMANDS if not window.actions_[c.name].isEnabled()}
-        assert {"undo", "redo", "stop", "clear_edits", "clear_scribbles"} <= blocked
+        assert {"undo", "redo", "stop"} <= blocked
         for command in COMMANDS:
             if command.name in blocked:
                 assert command.blocked(window) in window.actions_[command.name].toolTip()
@@ -237,6 +237,17 @@ class TestUndo:
         assert window.document.labels[40, 60] == FIRST_CLUSTER + 1
         key(qtbot, window, "Z", CTRL | SHIFT)
         assert window.document.labels[40, 60] == 1
+
+    def test_clearing_is_undone_and_says_when_there_is_nothing(self, qtbot, window):
+        menu_entry(window, "clear_scribbles").trigger()
+        assert window.messages.message.sentence == "There is no scribble to remove."
+        menu_entry(window, "clear_edits").trigger()
+        assert window.messages.message.sentence == "There is no hand correction to take back."
+        window.document.paint([(5, 5)], radius=2)
+        menu_entry(window, "clear_scribbles").trigger()
+        assert window.document.scribbles.is_empty
+        key(qtbot, window, "Z", CTRL)
+        assert not window.document.scribbles.is_empty
 
     def test_naming_and_merging_with_the_mouse(self, qtbot, window):
         key(qtbot, window, "N")
@@ -338,15 +349,18 @@ class TestClosing:
 
     def test_sizes_and_habits_are_remembered(self, qtbot, make_window):
         first = make_window()
-        first.resize(1100, 700)
+        first.resize(first.width(), 700)
         first.canvas.set_brush_radius(12)
         first.display._opacity.setValue(80)
+        first._docks["Export"].close()
         qtbot.wait(1)
         first.close()
         second = make_window()
-        assert (second.width(), second.height()) == (1100, 700)
+        assert second.height() == 700
         assert second.canvas.brush_radius() == 12
         assert second.display._opacity.value() == 80
+        assert not second._docks["Export"].isVisible()
+        assert second._docks["Run"].isVisible()
 
 
 class TestFirstSteps:
@@ -434,7 +448,7 @@ def test_dropping_a_file_on_the_canvas_opens_it(qtbot, window, tmp_path):
 
 def test_the_old_document_is_let_go(qtbot, window, small_image):
     old = weakref.ref(window.document)
-    window._replace(small_image)
+    window.show_document(Document(small_image))
     qtbot.wait(50)
 
     def gone():
@@ -444,9 +458,15 @@ def test_the_old_document_is_let_go(qtbot, window, small_image):
     qtbot.waitUntil(gone)
 
 
-def test_categories_go_on_to_the_next_image(qtbot, window, small_image):
+def test_categories_go_on_to_the_next_image(qtbot, window, tmp_path):
+    from PIL import Image as Pil
+
+    path = tmp_path / "next.png"
+    Pil.fromarray(np.random.default_rng(2).integers(0, 255, (20, 30), np.uint8)).save(path)
     window.document.add_category("nucleus")
-    window._replace(small_image)
+    window.files._work.written(window.document.state)
+    window.files.open(path)
+    qtbot.waitUntil(lambda: window.document.image.shape == (20, 30))
     assert [c.name for c in window.document.categories][-1] == "nucleus"
 
 

@@ -51,7 +51,8 @@ class Command:
     bar : str
         The tool bar that it is on.
     blocked : callable
-        Why it cannot be used now, in a sentence; empty when it can.
+        Why it cannot be used now, in a sentence; empty when it can. Asked often, so it looks at
+        no pixels.
     checked : callable or None
         Whether it is on; None for what is no switch.
     label : callable or None
@@ -122,14 +123,6 @@ def _last_category(window: MainWindow) -> str:
     return "This is the last category; rename it, or add another one first."
 
 
-def _no_scribbles(window: MainWindow) -> str:
-    return "There is no scribble." if window.document.scribbles.is_empty else ""
-
-
-def _no_edits(window: MainWindow) -> str:
-    return "There is no hand correction." if window.document.edits.is_empty else ""
-
-
 COMMANDS: tuple[Command, ...] = (
     Command("open", "Open image …", "PNG, JPEG, BMP, WebP or TIFF; dropping a file does the same.",
             "File", lambda w: w.files.ask_for_image(), ("Ctrl+O",), "open", "main"),
@@ -145,9 +138,9 @@ COMMANDS: tuple[Command, ...] = (
             "Edit", lambda w: w.document.redo(), ("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "main",
             _no_redo, label=lambda w: f"Redo {w.document.redo_text or ''}".strip()),
     Command("clear_scribbles", "Clear scribbles", "Remove every scribble of every category.",
-            "Edit", lambda w: w.document.clear_scribbles(), blocked=_no_scribbles),
+            "Edit", lambda w: w.clear_scribbles()),
     Command("clear_edits", "Clear corrections", "Give every pixel back to the live labels.",
-            "Edit", lambda w: w.document.clear_edits(), blocked=_no_edits),
+            "Edit", lambda w: w.clear_edits()),
     *(_tool_command(tool) for tool in Tool),
     Command("brush_smaller", "Smaller brush", "Make scribbles and brushes thinner.", "Tools",
             lambda w: w.scale_brush(1 / GROW), ("[",)),

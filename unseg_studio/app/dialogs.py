@@ -36,7 +36,7 @@ from unseg_studio.data import IMAGE_SUFFIXES, Annotation
 from unseg_studio.document import Document, Live
 from unseg_studio.formats import FORMATS
 from unseg_studio.widgets import Background, ExportCheck, ExportForm, ExportJob, ExportWish
-from unseg_studio.widgets.icons import swatch
+from unseg_studio.widgets.icons import icon, swatch
 from unseg_studio.widgets.layout import button, column, row, words
 
 UNSAVED = "The masks of this image have not been exported since you last changed them."
@@ -186,6 +186,7 @@ class ExportDialog(QDialog):
         self._buttons, self.write_button = self._make_buttons()
         self._lay_out()
         self._follow_format()
+        self.write_button.setFocus()
 
         self.form.checked.connect(self._on_checked)
         self.form.format_chosen.connect(self._follow_format)
@@ -198,6 +199,11 @@ class ExportDialog(QDialog):
     def message(self) -> Message:
         """What was said last about a failed export."""
         return self._bar.message
+
+    @property
+    def preview_is_shown(self) -> bool:
+        """The picture of what will be written is there."""
+        return not self._picture.pixmap().isNull()
 
     # Parts
 
@@ -218,7 +224,7 @@ class ExportDialog(QDialog):
 
     def _make_buttons(self) -> tuple[QDialogButtonBox, QPushButton]:
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        write = QPushButton("Export")
+        write = QPushButton(icon("export"), "Export")
         box.addButton(write, QDialogButtonBox.ButtonRole.AcceptRole)
         write.setDefault(True)
         return box, write

@@ -18,7 +18,7 @@ from unseg_studio.app.dialogs import (
 from unseg_studio.app.faults import message_of
 from unseg_studio.app.message_bar import Message
 from unseg_studio.app.work import Work
-from unseg_studio.data import Annotation, Image, read_image, regions_from_labels
+from unseg_studio.data import Annotation, Category, read_image, regions_from_labels
 from unseg_studio.data.image import Source
 from unseg_studio.data.samples import sample_path
 from unseg_studio.document import Document, Live, State
@@ -41,8 +41,8 @@ class Files(QObject):
         Remembers folders.
     """
 
-    image_opened = Signal(object)
-    """An Image was read, and nothing stands against showing it."""
+    document_made = Signal(object)
+    """A Document of an image that was read; nothing stands against showing it."""
     said = Signal(object)
     """A Message."""
     busy_changed = Signal(str)
@@ -85,7 +85,8 @@ class Files(QObject):
     def open(self, path: Path) -> None:
         """Read an image; it is shown once nothing unsaved is in the way."""
         self._say_busy(f"Opening {path.name} …")
-        self._background.run(partial(_read, path), self._on_read, self._on_failed)
+        categories = self._document.categories if self._document else ()
+        self._background.run(partial(_made, path, categories), self._on_made, self._on_failed)
 
     def open_sample(self) -> None:
         """Open the sample image."""
@@ -108,11 +109,12 @@ class Files(QObject):
                 f"{images[0].name}. Drop the others one by one.", grade="info",
             ))  # fmt: skip
 
-    def _on_read(self, image: Image) -> None:
+    def _on_made(self, document: Document) -> None:
         self._say_busy("")
-        if image.source.path is not None and not _is_sample(image.source.path):
-            self._remember("open", image.source.path)
-        self.guard(lambda: self.image_opened.emit(image), verb="open another image")
+        path = document.image.source.path
+        if path is not None and not _is_sample(path):
+            self._remember("open", path)
+        self.guard(lambda: self.document_made.emit(document), verb="open another image")
 
     # Import
 
@@ -217,8 +219,11 @@ class Files(QObject):
         self._settings.setValue(f"folders/{purpose}", str(path.resolve().parent))
 
 
-def _read(path: Path) -> Image:
-    return read_image(path)
+def _made(path: Path, categories: tuple[Category, ...]) -> Document:
+    """Read an image and do here, in the thread, what its first picture needs."""
+    document = Document(read_image(path), categories)
+    _ = document.labels
+    return document
 
 
 def _read_labels(

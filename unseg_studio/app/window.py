@@ -76,7 +76,7 @@ class MainWindow(QMainWindow):
         self._phase = ""
         self._docks = Docks(self, self.display)
         self._middle = self._make_middle()
-        self._show_new(image, _first_categories())
+        self._take(Document(image, _first_categories()))
         self.actions_ = Actions(self)
         self._make_frame()
         self._restore()
@@ -89,7 +89,7 @@ class MainWindow(QMainWindow):
         self.canvas.installEventFilter(self)
         self.display.contours_changed.connect(lambda _: self.actions_.refresh())
         self.messages.details_requested.connect(lambda m: DetailsDialog(m, self).open())
-        self.files.image_opened.connect(self._on_image_opened)
+        self.files.document_made.connect(self._on_document_made)
         self.files.said.connect(self.tell)
         self.files.busy_changed.connect(self.status_line.show_busy)
         self.files.exported.connect(self._on_exported)
@@ -140,6 +140,18 @@ class MainWindow(QMainWindow):
             raise ValueError("There is no cluster under the pointer; point at one, then split it.")
         self.live.split(id_, 2)
 
+    def clear_scribbles(self) -> None:
+        """Remove every scribble, where there is one."""
+        if self.document.scribbles.is_empty:
+            raise ValueError("There is no scribble to remove.")
+        self.document.clear_scribbles()
+
+    def clear_edits(self) -> None:
+        """Take every hand correction back, where there is one."""
+        if self.document.edits.is_empty:
+            raise ValueError("There is no hand correction to take back.")
+        self.document.clear_edits()
+
     def toggle_overlay(self) -> None:
         """Show the bare image, or the labels again."""
         self._hide_overlay(not self.overlay_hidden)
@@ -165,9 +177,21 @@ class MainWindow(QMainWindow):
 
     # The document
 
-    def _show_new(self, image: Image, categories: tuple[Category, ...]) -> None:
-        self.document = Document(image, categories)
-        self.live = Live(self.document)
+    def show_document(self, document: Document) -> None:
+        """Let go of the document and show another one."""
+        old_live, old_brush, old_pump = self.live, self._brush, self._pump
+        self._drop_hint()
+        self._let_go(old_live)
+        self._take(document)
+        old_brush.deleteLater()
+        old_pump.deleteLater()
+        self.actions_.refresh()
+        self.live.start()
+
+    def _take(self, document: Document) -> None:
+        image = document.image
+        self.document = document
+        self.live = Live(document)
         self.canvas.set_document(self.document)
         self.panels = Panels.of(self.document, self.live, self.canvas)
         self._pump = Pump(self.document, self.live, self)
@@ -191,18 +215,6 @@ class MainWindow(QMainWindow):
         follow(self, events.locks_changed, self._on_choice_changed)
         follow(self, events.segmenter_changed, self._on_choice_changed)
         follow(self, events.status_changed, self._on_status_changed)
-
-    def _replace(self, image: Image) -> None:
-        """Let go of the document and take another one; categories stay, they are the project's."""
-        categories, live = self.document.categories, self.live
-        old_brush, old_pump = self._brush, self._pump
-        self._drop_hint()
-        self._let_go(live)
-        self._show_new(image, categories)
-        old_brush.deleteLater()
-        old_pump.deleteLater()
-        self.actions_.refresh()
-        self.live.start()
 
     def _let_go(self, live: Live) -> None:
         live.stop()
@@ -260,9 +272,12 @@ class MainWindow(QMainWindow):
     def _on_export_requested(self, wish: ExportWish) -> None:
         self.files.ask_for_export(wish)
 
-    def _on_image_opened(self, image: Image) -> None:
+    def _on_document_made(self, document: Document) -> None:
+        """Show what was opened; categories go on to it, for they are the project's."""
         self.messages.hide()
-        self._replace(image)
+        if document.categories != self.document.categories:  # they changed meanwhile
+            document = Document(document.image, self.document.categories)
+        self.show_document(document)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Give the keys to the canvas when the pointer comes to it: 2 means a category there."""

@@ -7,6 +7,7 @@ Each is a small drawing on a 16 x 16 grid: `M x y` moves, `L x y` draws a line, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPen, QPixmap
@@ -56,15 +57,17 @@ DRAWINGS = {
 
 def icon(name: str, *, faint: bool = False) -> QIcon:
     """The icon of this name, in the text colour of the application's palette; `faint`: greyed."""
+    palette, role = QGuiApplication.palette(), QPalette.ColorRole.WindowText
+    grey = palette.color(QPalette.ColorGroup.Disabled, role).rgba()
+    ink = palette.color(QPalette.ColorGroup.Active, role).rgba()
+    return _made(name, grey if faint else ink, grey)
+
+
+@lru_cache(maxsize=256)
+def _made(name: str, normal: int, disabled: int) -> QIcon:
     made = QIcon()
-    palette = QGuiApplication.palette()
-    groups = (
-        (QIcon.Mode.Normal, QPalette.ColorGroup.Active),
-        (QIcon.Mode.Disabled, QPalette.ColorGroup.Disabled),
-    )
-    for mode, group in groups:
-        group = QPalette.ColorGroup.Disabled if faint else group
-        ink = palette.color(group, QPalette.ColorRole.WindowText)
+    for mode, rgba in ((QIcon.Mode.Normal, normal), (QIcon.Mode.Disabled, disabled)):
+        ink = QColor.fromRgba(rgba)
         for scale in _SCALES:
             made.addPixmap(_drawn(DRAWINGS[name], ink, scale=scale), mode)
     return made

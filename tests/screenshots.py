@@ -1,0 +1,186 @@
+"""Drive the real window with real mouse events and keep its picture at three moments.
+
+Run as `python -m tests.screenshots`, on a display of 1600 x 1000 or more (`make screenshots` brings
+a virtual one). Writes assets/screenshots/{1-proposal,2-two-scribbles,3-export}.png.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from qtpy.QtCore import QEventLoop, QPoint, QSettings, Qt, QTimer
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QLineEdit, QTreeWidget, QWidget
+
+from unseg_studio.app.dialogs import ExportDialog
+from unseg_studio.app.main import make_application
+from unseg_studio.app.window import MainWindow
+from unseg_studio.data import read_image
+from unseg_studio.data.samples import sample_path
+from unseg_studio.widgets.category_list import KIND
+
+FOLDER = Path(__file__).resolve().parents[1] / "assets" / "screenshots"
+WIDTH, HEIGHT = 1440, 900
+PATIENCE_S = 120
+
+LEFT = Qt.MouseButton.LeftButton
+Point = tuple[float, float]
+
+ON_CAT: tuple[Sequence[Point], ...] = (
+    [(0.30, 0.45), (0.45, 0.50), (0.62, 0.52)],
+    [(0.70, 0.20), (0.80, 0.35), (0.85, 0.50)],
+)
+BEHIND: tuple[Sequence[Point], ...] = (
+    [(0.12, 0.90), (0.45, 0.93), (0.90, 0.88)],
+    [(0.10, 0.03), (0.40, 0.03)],
+)
+EYES: tuple[Sequence[Point], ...] = (
+    [(0.33, 0.36), (0.43, 0.39), (0.33, 0.40), (0.43, 0.43), (0.34, 0.37)],
+    [(0.38, 0.69), (0.50, 0.70), (0.38, 0.72), (0.50, 0.74), (0.42, 0.68)],
+)
+"""Paths as shares of height and width."""
+
+
+def main() -> int:
+    """Take all three pictures."""
+    app = make_application()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat)
+        settings.setValue("folders/export", "/data/masks")
+        window = MainWindow(read_image(sample_path("cat")), settings, is_sample=True)
+        window.setFixedSize(WIDTH, HEIGHT)
+        window.move(0, 0)
+        window.show()
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        take_all(app, window)
+        window.leave()
+    return 0
+
+
+def take_all(app: QApplication, window: MainWindow) -> None:
+    """Work as a person would and stop three times."""
+    settle(window)
+    keep(window, "1-proposal")
+    rename(window, 0, "cat")
+    rename(window, 1, "background")
+    make_stuff(window, 1)
+    scribble(window, "1", ON_CAT[:1])
+    scribble(window, "2", BEHIND[:1])
+    keep(window, "2-two-scribbles")
+    scribble(window, "1", ON_CAT[1:])
+    scribble(window, "2", BEHIND[1:])
+    correct(window)
+    QTest.keyClick(window.canvas, "e", Qt.KeyboardModifier.ControlModifier)
+    dialog = next(w for w in app.topLevelWidgets() if isinstance(w, ExportDialog))
+    until(lambda: dialog.preview_is_shown)
+    dialog.move((WIDTH - dialog.width()) // 2, (HEIGHT - dialog.height()) // 2)
+    keep(window, "3-export")
+    dialog.reject()
+
+
+def scribble(window: MainWindow, key: str, paths: Sequence[Sequence[Point]]) -> None:
+    """Choose a category by its key and draw with it."""
+    bring_forward(window)
+    QTest.keyClick(window.canvas, key)
+    for path in paths:
+        drag(window.canvas, [place(window, point) for point in path])
+    settle(window)
+
+
+def correct(window: MainWindow) -> None:
+    """Paint the eyes by hand, with a larger brush."""
+    for key in ("p", "1", *4 * "]"):
+        QTest.keyClick(window.canvas, key)
+    for path in EYES:
+        drag(window.canvas, [place(window, point) for point in path])
+
+
+def make_stuff(window: MainWindow, number: int) -> None:
+    """Click on the kind of a category: it is exported as a whole."""
+    rows = window.panels.categories.findChild(QTreeWidget)
+    assert rows is not None
+    cell = rows.visualItemRect(rows.topLevelItem(number))
+    left = rows.columnViewportPosition(KIND)
+    QTest.mouseClick(rows.viewport(), LEFT, pos=QPoint(left + 5, cell.center().y()))
+
+
+def rename(window: MainWindow, number: int, name: str) -> None:
+    """Type another name for a category."""
+    rows = window.panels.categories.findChild(QTreeWidget)
+    assert rows is not None
+    item = rows.topLevelItem(number)
+    center = rows.visualItemRect(item).center()
+    QTest.mouseClick(rows.viewport(), LEFT, pos=center)
+    QTest.mouseDClick(rows.viewport(), LEFT, pos=center)
+    editor = rows.findChild(QLineEdit)
+    assert editor is not None
+    editor.selectAll()
+    QTest.keyClicks(editor, name)
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    until(lambda: window.document.categories[number].name == name)
+
+
+def place(window: MainWindow, point: Point) -> QPoint:
+    """Where a share of height and width lies on the canvas."""
+    height, width = window.document.image.shape
+    viewport = window.canvas.viewport()
+    assert viewport is not None
+    x, y = viewport.to_view(point[0] * height, point[1] * width)
+    return QPoint(round(x), round(y))
+
+
+def drag(widget: QWidget, path: Sequence[QPoint]) -> None:
+    """Press, move in small steps, release."""
+    QTest.mousePress(widget, LEFT, pos=path[0])
+    for start, end in pairwise(path):
+        for step in range(1, 11):
+            QTest.mouseMove(widget, start + (end - start) * (step / 10))
+            rest(8)
+    QTest.mouseRelease(widget, LEFT, pos=path[-1])
+
+
+def bring_forward(window: MainWindow) -> None:
+    """Make it the window that keys go to."""
+    window.activateWindow()
+    until(window.isActiveWindow)
+
+
+def settle(window: MainWindow) -> None:
+    """Wait for the end of the run, and for everything that follows it."""
+    until(lambda: window.document.status.phase == "done")
+    rest(600)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Let the window live until something is true."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Not within {PATIENCE_S} s: {condition}")
+        rest(20)
+
+
+def rest(milliseconds: int) -> None:
+    """Let the window live for a while; unlike `QTest.qWait`, other threads may work meanwhile."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def keep(window: MainWindow, name: str) -> None:
+    """Write what is on the screen where the window is, dialogs included."""
+    rest(300)
+    picture = window.screen().grabWindow(0, window.x(), window.y(), WIDTH, HEIGHT)
+    path = FOLDER / f"{name}.png"
+    if not picture.save(str(path)):
+        raise OSError(f"{path} was not written; check the folder's permissions.")
+    sys.stdout.write(f"{path}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
