@@ -18,7 +18,8 @@ from unseg_studio.segmenters import DiffCluster
 from .conftest import snapshot_of
 
 SHAPE = (9, 11)
-IDS = st.sampled_from([1, 2, 3, 4, 1001, 1002, 1003, 2001])
+CHOICES = st.integers(0, 11)
+CLUSTERS = st.sampled_from([1001, 1002, 1003])
 POINTS = st.lists(st.tuples(st.integers(-2, 10), st.integers(-2, 12)), min_size=1, max_size=4)
 RADII = st.integers(0, 3)
 
@@ -37,6 +38,8 @@ class AnyOrderOfVerbs(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.document = Document(_image(), _table())
+        rows, cols = np.indices(SHAPE)
+        self.document.show((1001 + rows // 5 + 2 * (cols // 6)).astype(np.int32))
         self.start = self.now = snapshot_of(self.document)
         self.past: list[dict[str, Any]] = []
         self.future: list[dict[str, Any]] = []
@@ -45,6 +48,12 @@ class AnyOrderOfVerbs(RuleBasedStateMachine):
 
     def _on_history_changed(self) -> None:
         self.events += 1
+
+    def id_of(self, choice: int) -> int:
+        """One of the ids on the screen, of the table, or, rarely, one that does not exist."""
+        shown = np.unique(self.document.labels).tolist()
+        ids = [*shown, *(c.id for c in self.document.categories), 7, 1077]
+        return int(ids[choice % len(ids)])
 
     def act(self, verb: Any, *args: Any, **more: Any) -> None:
         """Do something that may be refused, and note the step if there was one."""
@@ -73,8 +82,9 @@ class AnyOrderOfVerbs(RuleBasedStateMachine):
     def erase(self, points: Any, radius: int) -> None:
         self.act(self.document.erase, points, radius=radius)
 
-    @rule(points=POINTS, radius=RADII, id_=st.one_of(st.just(0), st.none(), IDS))
-    def brush(self, points: Any, radius: int, id_: int | None) -> None:
+    @rule(points=POINTS, radius=RADII, choice=st.none() | CHOICES)
+    def brush(self, points: Any, radius: int, choice: int | None) -> None:
+        id_ = None if choice is None else self.id_of(choice)
         self.act(self.document.brush, points, radius=radius, id_=id_)
 
     @rule(points=POINTS)
@@ -89,8 +99,9 @@ class AnyOrderOfVerbs(RuleBasedStateMachine):
     def fill_region(self, row: int, col: int) -> None:
         self.act(self.document.fill_region, (row, col))
 
-    @rule(id_=IDS, which=st.sampled_from(["holes", "small", "smooth"]))
-    def tidy(self, id_: int, which: str) -> None:
+    @rule(choice=CHOICES, which=st.sampled_from(["holes", "small", "smooth"]))
+    def tidy(self, choice: int, which: str) -> None:
+        id_ = self.id_of(choice)
         verbs = {
             "holes": lambda: self.document.fill_holes(id_),
             "small": lambda: self.document.remove_small(id_, min_area=4),
@@ -98,69 +109,54 @@ class AnyOrderOfVerbs(RuleBasedStateMachine):
         }
         self.act(verbs[which])
 
-    @rule()
-    def clear_edits(self) -> None:
-        self.act(self.document.clear_edits)
+    @rule(which=st.sampled_from(["clear_edits", "clear_scribbles", "name_all_clusters", "run"]))
+    def whole_image(self, which: str) -> None:
+        self.act(getattr(self.document, which))
 
-    @rule()
-    def clear_scribbles(self) -> None:
-        self.act(self.document.clear_scribbles)
+    @rule(choice=CHOICES)
+    def name(self, choice: int) -> None:
+        self.act(self.document.name_cluster, self.id_of(choice))
 
-    @rule(cluster=IDS)
-    def name(self, cluster: int) -> None:
-        self.act(self.document.name_cluster, cluster)
-
-    @rule(source=IDS, into=IDS)
+    @rule(source=CHOICES, into=CHOICES)
     def merge(self, source: int, into: int) -> None:
-        self.act(self.document.merge, source, into)
+        self.act(self.document.merge, self.id_of(source), self.id_of(into))
 
-    @rule(id_=IDS, rows=st.integers(1, 8))
-    def split(self, id_: int, rows: int) -> None:
+    @rule(choice=CHOICES, rows=st.integers(1, 8))
+    def split(self, choice: int, rows: int) -> None:
         parts = 1 + (np.indices(SHAPE)[0] >= rows).astype(np.int32)
-        self.act(self.document.split, id_, parts)
-
-    @rule()
-    def name_all(self) -> None:
-        self.act(self.document.name_all_clusters)
+        self.act(self.document.split, self.id_of(choice), parts)
 
     @precondition(lambda self: len(self.document.categories) < 5)
     @rule()
     def add_category(self) -> None:
         self.act(self.document.add_category)
 
-    @rule(id_=IDS)
-    def remove_category(self, id_: int) -> None:
-        self.act(self.document.remove_category, id_)
+    @rule(choice=CHOICES)
+    def remove_category(self, choice: int) -> None:
+        self.act(self.document.remove_category, self.id_of(choice))
 
     @rule(id_=st.integers(1, 3), color=st.sampled_from(["#000000", "#ffffff"]))
     def recolor(self, id_: int, color: str) -> None:
         self.act(lambda: self.document.change_category(Category(id_, f"category {id_}", color)))
 
-    @rule(id_=st.integers(1, 3))
-    def toggle_lock(self, id_: int) -> None:
-        self.act(self.document.toggle_lock, id_)
+    @rule(choice=CHOICES)
+    def toggle_lock(self, choice: int) -> None:
+        self.act(self.document.toggle_lock, self.id_of(choice))
 
     @rule(id_=st.integers(1, 4))
     def set_active(self, id_: int) -> None:
         self.act(self.document.set_active, id_)
 
-    @rule(fill=st.booleans())
-    def set_fill(self, fill: bool) -> None:
+    @rule(fill=st.booleans(), seed=st.integers(0, 1))
+    def set_parameters(self, fill: bool, seed: int) -> None:
         self.act(self.document.set_fill, fill)
-
-    @rule(seed=st.integers(0, 2))
-    def set_segmenter(self, seed: int) -> None:
         self.act(self.document.set_segmenter, DiffCluster(seed=seed))
 
-    @rule()
-    def run_again(self) -> None:
-        self.act(self.document.run)
-
-    @rule(cut=st.integers(0, 11), ids=st.tuples(IDS, IDS))
+    @rule(cut=st.integers(0, 11), ids=st.tuples(CLUSTERS, CLUSTERS))
     def frame(self, cut: int, ids: tuple[int, int]) -> None:
         """What the engine shows belongs to the step before it, or to none at the start."""
-        known = {c.id for c in self.document.categories} - self.document.locks
-        first, second = (i if i > 1000 or i in known else 1001 for i in ids)
+        free = {c.id for c in self.document.categories} - self.document.locks
+        first, second = (max(free, default=ids[0]), ids[1]) if cut % 2 else ids
         live = np.where(np.indices(SHAPE)[1] < cut, first, second).astype(np.int32)
         held = np.isin(self.document.labels, list(self.document.locks))
         before, events = snapshot_of(self.document), self.events
@@ -215,7 +211,7 @@ class AnyOrderOfVerbs(RuleBasedStateMachine):
 
 
 AnyOrderOfVerbs.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, print_blob=True
+    max_examples=60, stateful_step_count=40, deadline=None, print_blob=True
 )
 TestAnyOrderOfVerbs = AnyOrderOfVerbs.TestCase
 

@@ -22,6 +22,9 @@ NEARNESS = 0.3
 _BLUR = 1.0
 """Pixels; grain would speckle the parts."""
 
+_FLAT = 0.02
+"""Colours that vary less than this, in [0, 1], are one colour: the place decides."""
+
 _SAMPLE = 20_000
 """The centres are learned from at most so many pixels."""
 
@@ -116,13 +119,13 @@ def _features(image: Image, mask: NDArray[np.bool_]) -> Rows:
     blurred = cv2.GaussianBlur(image.unit, (0, 0), _BLUR, borderType=cv2.BORDER_REPLICATE)
     colours = blurred.reshape(*mask.shape, -1)[mask]
     places = np.argwhere(mask).astype(np.float32)
-    return np.hstack([_spread(colours), NEARNESS * _spread(places)])
+    return np.hstack([_spread(colours, least=_FLAT), NEARNESS * _spread(places, least=1.0)])
 
 
-def _spread(rows: Rows) -> Rows:
-    """Centre the columns and divide them, together, by their standard deviation."""
+def _spread(rows: Rows, *, least: float) -> Rows:
+    """Centre the columns and divide them, together, by their standard deviation or `least`."""
     centred = rows - rows.mean(axis=0)
-    spread: Rows = centred / max(float(np.sqrt((centred**2).sum(axis=1).mean())), 1e-6)
+    spread: Rows = centred / max(float(np.sqrt((centred**2).sum(axis=1).mean())), least)
     return spread
 
 
