@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
-
-import lazy_loader
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from unseg_studio.data import Image, Scribbles
-
-if TYPE_CHECKING:
-    import torch
-else:
-    torch = lazy_loader.load("torch")  # the window opens, and forms are built, before torch loads
+from unseg_studio.segmenters.lazy_torch import torch
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,20 +20,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import cv2
-import lazy_loader
 import numpy as np
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.segmenters import losses
 from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device
-
-if TYPE_CHECKING:
-    import torch
-else:
-    torch = lazy_loader.load("torch")
+from unseg_studio.segmenters.lazy_torch import torch
 
 FINAL_SIZE = 640
 """Longer side of the last forward pass of a pyramid, in pixels: full resolution for photographs
@@ -75,7 +70,7 @@ class DiffCluster:
         3, "Fewest clusters", "The run stops before fewer are left.", low=1, high=256, step=1
     )
     mu: float = param(
-        2.0,
+        1.0,
         "Smoothness",
         "More of it makes larger, rounder clusters.",
         low=0.0,
@@ -194,7 +189,7 @@ def _shrunk(unit: np.ndarray, size: int) -> np.ndarray:
 
 def _planes(unit: np.ndarray) -> torch.Tensor:
     """(1, C, h, w), channel after channel: the layout whose rounding the published losses have."""
-    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
+    return torch.from_numpy(np.array(unit.transpose(2, 0, 1), order="C"))[None]
 
 
 def _packed(unit: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import lazy_loader
-
-if TYPE_CHECKING:
-    import torch
-else:
-    torch = lazy_loader.load("torch")
+from unseg_studio.segmenters.lazy_torch import torch
 
 UNSCRIBBLED = -1
 """Target of a pixel that nobody scribbled."""
