@@ -13,7 +13,7 @@ import pytest
 from unseg_studio.document import Document, Live, RunStatus
 from unseg_studio.segmenters import DiffCluster
 
-from .conftest import LEFT, RIGHT, SECONDS, Script
+from .conftest import LEFT, RIGHT, SECONDS, Script, halves
 
 STROKE = [(2, 2), (5, 5)]
 
@@ -261,3 +261,18 @@ def test_two_documents_do_not_hear_of_each_other(steered: Document, live: Live) 
     live.start()
     live.wait(SECONDS)
     assert other.status == RunStatus()
+
+
+def test_the_method_that_the_window_starts_with_goes_through_the_loop() -> None:
+    document = Document(halves((24, 32)))
+    live = Live(document, device="cpu")
+    live.start()
+    assert live.wait(SECONDS).phase == "done"
+    assert document.labels.min() > 1000
+    document.paint([(4, 4), (20, 6)], radius=1)
+    document.add_category()
+    document.paint([(4, 28), (20, 26)], radius=1)
+    assert live.wait(SECONDS).phase == "done"
+    expected = np.where(np.indices((24, 32))[1] < 16, 1, 2)
+    assert (document.labels == expected).mean() > 0.95
+    live.close()

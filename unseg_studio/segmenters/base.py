@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -144,18 +145,25 @@ def check_params(segmenter: Segmenter) -> None:
 
     To be called from `__post_init__`, so that a segmenter that exists is a valid one.
     """
-    for name, spec in params_of(segmenter).items():
-        value = getattr(segmenter, name)
-        if spec.choices and value not in spec.choices:
-            raise ValueError(
-                f"{segmenter.name}: {name} is {value!r}; accepted are {', '.join(spec.choices)}."
-            )
-        if spec.low is not None and not isinstance(value, (int, float)):
-            raise ValueError(f"{segmenter.name}: {name} is {value!r}; a number is accepted.")
-        if spec.low is not None and spec.high is not None and not spec.low <= value <= spec.high:
-            raise ValueError(
-                f"{segmenter.name}: {name} is {value!r}; accepted is {spec.low:g} to {spec.high:g}."
-            )
+    for f in fields(segmenter):
+        value = getattr(segmenter, f.name)
+        if "param" in f.metadata and (wish := _unmet(f.metadata["param"], f.default, value)):
+            raise ValueError(f"{segmenter.name}: {f.name} is {value!r}; {wish}.")
+
+
+def _unmet(spec: Param, default: Any, value: Any) -> str | None:
+    """What is accepted instead of a value, None where it is accepted."""
+    if spec.choices:
+        return None if value in spec.choices else f"accepted are {', '.join(spec.choices)}"
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "accepted are True and False"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "a number is accepted"
+    if isinstance(default, int) and not isinstance(value, int):
+        return "a whole number is accepted"
+    low = -math.inf if spec.low is None else spec.low
+    high = math.inf if spec.high is None else spec.high
+    return None if low <= value <= high else f"accepted is {low:g} to {high:g}"
 
 
 def resolve_device(device: str) -> torch.device:
