@@ -21,7 +21,14 @@ from unseg_studio.data import (
     present_ids,
 )
 from unseg_studio.data.labels import is_cluster
-from unseg_studio.refinement import Guide, guide_of, looks_like, propagate, sharpened
+from unseg_studio.refinement import (
+    Guide,
+    enlarged,
+    guide_of,
+    looks_like,
+    propagate,
+    sharpened,
+)
 from unseg_studio.segmenters import Estimate
 
 Labels = NDArray[np.int32]
@@ -98,7 +105,9 @@ def decode(
     if not scribbles.is_empty:
         seeds = _seeds(scribbles, ids, guide.shape)
         posterior = propagate(_informed(posterior, seeds, guide), seeds, guide)
-    labels = np.asarray(ids, np.int32)[sharpened(posterior, guide)]
+    # While the first clusters form, a coarse answer in time is better than a fine one too late.
+    enlarge = sharpened if estimate.is_last or not scribbles.is_empty else enlarged
+    labels = np.asarray(ids, np.int32)[enlarge(posterior, guide)]
     return _pinned(labels, scribbles, context.locked)
 
 

@@ -93,7 +93,7 @@ class DiffCluster:
         advanced=True,
     )  # fmt: skip
     iterations: int = param(
-        60, "Iterations", "The most that one run takes.", low=1, high=10000, step=10, advanced=True
+        50, "Iterations", "The most that one run takes.", low=1, high=10000, step=10, advanced=True
     )
     size: int = param(
         160, "Working size", "Longer side while optimising; 0 takes the image's own.", low=0,

@@ -1,8 +1,9 @@
 """torch, loaded on first use: the window opens, and forms are built, before it is there.
 
-Its threads are told to sleep while they wait for each other. By default they spin, which on a
-machine that does anything else meanwhile (a browser, the window itself) made a run eight times
-slower: the thread that is waited for cannot get a core from those that wait.
+Its threads wait for each other many times in an iteration. Left alone they spin while they wait,
+and where another program wants a core, too, the thread that is waited for does not get one: a run
+of one second took half a minute. Put to sleep at once, they wake too slowly. A short spin, then
+sleep, is as quick as spinning on an idle machine and stays quick on a busy one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 if TYPE_CHECKING:
     import torch as torch
