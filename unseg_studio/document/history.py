@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import Patch
-from unseg_studio.document.state import UNDOABLE, Plane, State, ids_of
+from unseg_studio.document.state import UNDOABLE, Plane, State, ids_of, with_ids
 
 _packer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unseg-undo")
 """zlib lets go of the interpreter lock, so packing never makes the screen wait."""
@@ -59,8 +59,7 @@ class ArrayChange:
         """The plane after the change, given the one before it; or the other way round."""
         ids = ids_of(plane).copy()
         ids[self.place] ^= self.bits.array
-        ids.setflags(write=False)
-        return ids if isinstance(plane, np.ndarray) else type(plane)(ids)
+        return with_ids(plane, ids)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,8 @@ UNDOABLE = tuple(f.name for f in fields(State) if f.init)
 Plane = Scribbles | Edits | np.ndarray
 """What of a state has a value for every pixel."""
 
+AnyPlane = TypeVar("AnyPlane", bound=Plane)
+
 
 def ids_of(plane: Plane) -> NDArray[np.int32]:
     """The `(H, W)` int32 array of a plane."""
@@ -103,13 +105,13 @@ def same(one: Any, other: Any) -> bool:
 
 def renamed(state: State, old: int, new: int) -> State:
     """Show every pixel of one id under another, now and in later frames and runs."""
-    planes = state.labels, state.live, state.named.ids
-    named = np.logical_or.reduce([plane == old for plane in planes])
-    scribbled = UNMARKED if is_cluster(new) else new
+    named = (state.labels == old) | (state.named.ids == old)
+    if state.labels is not state.live:
+        named |= state.live == old
     return state.changed(
-        scribbles=Scribbles(_replaced(state.scribbles.ids, old, scribbled)),
-        named=Edits(np.where(named, np.int32(new), state.named.ids)),
-        edits=Edits(_replaced(state.edits.ids, old, new)),
+        scribbles=_replaced(state.scribbles, old, UNMARKED if is_cluster(new) else new),
+        named=_put(state.named, named, new),
+        edits=_replaced(state.edits, old, new),
         live=_replaced(state.live, old, new),
     )
 
@@ -119,12 +121,12 @@ def without_category(state: State, id_: int) -> State:
 
     Where its corrections lie over a locked category, which must not gain them, nothing is left.
     """
-    below = np.where(np.isin(state.live, list(state.locks)), np.int32(NOTHING), np.int32(UNEDITED))
+    over_locked = (state.edits.ids == id_) & np.isin(state.live, list(state.locks))
     return state.changed(
         categories=tuple(c for c in state.categories if c.id != id_),
-        scribbles=state.scribbles.without(id_),
-        named=Edits(_replaced(state.named.ids, id_, UNEDITED)),
-        edits=Edits(np.where(state.edits.ids == id_, below, state.edits.ids)),
+        scribbles=_replaced(state.scribbles, id_, UNMARKED),
+        named=_replaced(state.named, id_, UNEDITED),
+        edits=_replaced(_put(state.edits, over_locked, NOTHING), id_, UNEDITED),
         live=_replaced(state.live, id_, NOTHING),
     )
 
@@ -141,8 +143,23 @@ def with_locks_kept(new: State, old: State) -> State:
     return old.changed(**values)
 
 
-def _replaced(plane: NDArray[np.int32], old: int, new: int) -> NDArray[np.int32]:
-    return np.where(plane == old, np.int32(new), plane)
+def with_ids(plane: AnyPlane, ids: NDArray[np.int32]) -> AnyPlane:
+    """A plane of the same kind with other ids, read-only."""
+    ids.setflags(write=False)
+    return cast("AnyPlane", ids if isinstance(plane, np.ndarray) else type(plane)(ids))
+
+
+def _replaced(plane: AnyPlane, old: int, new: int) -> AnyPlane:
+    return _put(plane, ids_of(plane) == old, new)
+
+
+def _put(plane: AnyPlane, mask: NDArray[np.bool_], id_: int) -> AnyPlane:
+    """The plane with `id_` where the mask is set; the plane itself where that is nowhere."""
+    if not mask.any():
+        return plane
+    ids = ids_of(plane).copy()
+    ids[mask] = id_
+    return with_ids(plane, ids)
 
 
 def fresh_state(image: Image, categories: tuple[Category, ...], segmenter: Segmenter) -> State:
