@@ -12,8 +12,8 @@ from unseg_studio.document.split import Cut, Parts
 from unseg_studio.document.state import RunStatus
 from unseg_studio.document.worker import Failure, Job, Worker
 
-PULL_MS = 33
-"""How often a view should call `Live.pull`."""
+PULL_MS = 16
+"""How often a view should call `Live.pull`: once a frame of an ordinary screen."""
 
 
 class Live:

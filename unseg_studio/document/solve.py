@@ -51,14 +51,20 @@ class Run:
     @classmethod
     def of(cls, image: Image, state: State, *, device: str = "auto", cold: bool = False) -> Run:
         """The run that a document asks for now."""
-        held = np.isin(state.labels, list(state.locks))
-        locked = np.where(held, state.labels, np.int32(NOTHING))
-        context = Context(state.live, state.named, locked, fill=state.fill)
+        context = Context(state.live, state.named, _locked(state), fill=state.fill)
         return cls(image, state.segmenter, state.scribbles, context, device, cold)
 
     def results(self, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None, None]:
         """The stream of frames; see `solve`."""
         return solve(self, fits, wanted)
+
+
+def _locked(state: State) -> NDArray[np.int32]:
+    """Ids of locked categories where they are, 0 elsewhere."""
+    if not state.locks:
+        return np.zeros_like(state.live)
+    held = np.isin(state.labels, list(state.locks))
+    return np.where(held, state.labels, np.int32(NOTHING))
 
 
 @dataclass(frozen=True, eq=False)
