@@ -35,14 +35,14 @@ def test_many_changes_in_a_row_are_one_step(qtbot, box, document):
         form_of(box).editor("mu").setValue(value)
     qtbot.waitUntil(lambda: document.segmenter.mu == 5.0)
     document.undo()
-    assert document.segmenter.mu == 2.0
+    assert document.segmenter.mu == 1.0
 
 
 def test_undo_in_the_document_is_shown(box, document):
     document.set_segmenter(replace(document.segmenter, mu=9.0))
     assert form_of(box).values()["mu"] == 9.0
     document.undo()
-    assert form_of(box).values()["mu"] == 2.0
+    assert form_of(box).values()["mu"] == 1.0
 
 
 def test_a_preset_is_applied_and_recognised(qtbot, box, document):

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from unseg_studio.document.solve import Fits, Frame, Wanted
 from unseg_studio.document.split import Parts
-from unseg_studio.segmenters import Estimate
+from unseg_studio.segmenters import Estimate, leave_a_core
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +108,7 @@ class Worker:
             return None if job is None else (self._serial, job)
 
     def _run(self, serial: int, job: Job) -> None:
+        leave_a_core()
         with closing(job.results(self._fits, self._is_empty)) as results:
             for result in results:
                 if serial != self._serial:

@@ -13,6 +13,7 @@ from unseg_studio.segmenters.base import (
     resolve_device,
 )
 from unseg_studio.segmenters.diffcluster import DiffCluster
+from unseg_studio.segmenters.lazy_torch import leave_a_core
 from unseg_studio.segmenters.table import SEGMENTERS, default_segmenter, make_segmenter
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Param",
     "Segmenter",
     "default_segmenter",
+    "leave_a_core",
     "make_segmenter",
     "param",
     "params_of",

@@ -85,7 +85,7 @@ class DiffCluster:
         2, "Convolutions", "More of them see larger textures.", low=1, high=5, step=1, advanced=True
     )
     width: int = param(
-        32, "Width", "Channels inside the network; more are slower and finer.", low=4, high=512,
+        24, "Width", "Channels inside the network; more are slower and finer.", low=4, high=512,
         step=4, advanced=True,
     )  # fmt: skip
     learning_rate: float = param(

@@ -19,3 +19,11 @@ if TYPE_CHECKING:
     import torch as torch
 else:
     torch = lazy_loader.load("torch")
+
+
+def leave_a_core() -> None:
+    """Let torch use every core but one in this thread, so that the window has the last.
+
+    With as many threads as cores, whatever the window does stops all of them at the next barrier.
+    """
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
