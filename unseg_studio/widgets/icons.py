@@ -55,9 +55,21 @@ DRAWINGS = {
 }
 
 
+_palette: QPalette | None = None
+
+
+def draw_with(palette: QPalette | None) -> None:
+    """Draw the icons to come in the text colour of this palette; None: of the application's.
+
+    For a host that colours its widgets by a style sheet, which no palette knows.
+    """
+    global _palette
+    _palette = palette
+
+
 def icon(name: str, *, faint: bool = False) -> QIcon:
-    """The icon of this name, in the text colour of the application's palette; `faint`: greyed."""
-    palette, role = QGuiApplication.palette(), QPalette.ColorRole.WindowText
+    """The icon of this name, in the text colour of the palette; `faint`: greyed."""
+    palette, role = _palette or QGuiApplication.palette(), QPalette.ColorRole.WindowText
     grey = palette.color(QPalette.ColorGroup.Disabled, role).rgba()
     ink = palette.color(QPalette.ColorGroup.Active, role).rgba()
     return _made(name, grey if faint else ink, grey)

@@ -1,0 +1,49 @@
+"""A napari viewer with the dock in it.
+
+napari's pytest plugin is off for the other tests, since it would load napari for each of them;
+only what makes a viewer is taken from it here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import napari_unseg
+import numpy as np
+import pytest
+from napari.utils._testsupport import (  # noqa: F401
+    _clean_themes,
+    _disable_qt_warnings,
+    make_napari_viewer,
+    mock_app_model,
+    pytest_runtest_makereport,
+)
+from npe2 import PluginManifest
+
+MANIFEST = Path(napari_unseg.__file__).parent / "napari.yaml"
+
+# Without napari's plugin its options are unknown; these are their defaults.
+_OPTIONS = {"--show-napari-viewer": False, "--save-leaked-object-graph": False}
+
+
+@pytest.fixture
+def viewer(request, monkeypatch, npe2pm):
+    """An empty viewer that knows no plugin but this one."""
+    for name, value in _OPTIONS.items():
+        monkeypatch.setattr(request.config.option, name, value, raising=False)
+    npe2pm.register(PluginManifest.from_file(MANIFEST))
+    return request.getfixturevalue("make_napari_viewer")()
+
+
+@pytest.fixture
+def dock(viewer):
+    """The dock, opened as napari's menu opens it."""
+    return viewer.window.add_plugin_dock_widget("unseg-studio")[1]
+
+
+@pytest.fixture
+def image(viewer):
+    """A selected layer with a dark and a light half, not at the origin and with pixels of 0.5."""
+    pixels = np.random.default_rng(3).integers(0, 80, (40, 60, 3)).astype(np.uint8)
+    pixels[:, 30:] += 120
+    return viewer.add_image(pixels, name="halves", scale=(0.5, 0.5), translate=(3, 4))

@@ -1,0 +1,138 @@
+"""The dock inside a real napari window."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import numpy as np
+import pytest
+from napari_unseg.dock import WIDTH, Dock, palette_of
+from qtpy.QtGui import QPalette
+from qtpy.QtWidgets import QPushButton
+
+from unseg_studio.widgets import ExportWish
+
+WAIT_MS = 20_000
+
+
+def button(dock):
+    return next(b for b in dock.findChildren(QPushButton) if b.text() == "Segment this layer")
+
+
+def workers():
+    return [t for t in threading.enumerate() if t.name == "unseg-worker"]
+
+
+def wait_until_done(qtbot, dock):
+    phases = ("done", "failed")
+    qtbot.waitUntil(lambda: dock.session.document.status.phase in phases, timeout=WAIT_MS)
+    assert dock.session.document.status.phase == "done", dock.session.document.status.message
+
+
+@pytest.fixture
+def session(dock, image):
+    button(dock).click()
+    return dock.session
+
+
+def test_the_dock_opens_from_the_plugin_menu(viewer, qtbot):
+    actions = viewer.window.plugins_menu.actions()
+    next(a for a in actions if "UnSeg Studio" in a.text()).trigger()
+    dock = viewer.window._qt_window.findChild(Dock)
+    assert isinstance(dock, Dock)
+    assert dock.minimumSizeHint().width() == WIDTH
+    assert not button(dock).isEnabled()
+
+
+@pytest.mark.parametrize(("theme", "light"), [("dark", True), ("light", False)])
+def test_icons_are_drawn_in_the_text_colour_of_the_theme(theme, light):
+    ink = palette_of(theme).color(QPalette.ColorRole.WindowText)
+    assert (ink.lightness() > 128) is light
+
+
+def test_the_button_waits_for_a_plane(viewer, dock, image):
+    assert button(dock).isEnabled()
+    viewer.add_image(np.zeros((3, 4, 5)))
+    assert not button(dock).isEnabled()
+    viewer.layers.selection.active = image
+    assert button(dock).isEnabled()
+
+
+def test_an_image_without_content_is_refused_with_a_sentence(viewer, dock):
+    viewer.add_image(np.zeros((40, 60)))
+    button(dock).click()
+    assert "nothing to segment" in dock.message
+    assert dock.session is None
+    assert not workers()
+
+
+def test_labels_of_a_layer_form_in_the_preview(qtbot, dock, session):
+    wait_until_done(qtbot, dock)
+    preview = session.link.preview
+    qtbot.waitUntil(lambda: np.array_equal(preview.data, session.document.labels))
+    assert len(np.unique(preview.data)) > 1
+
+
+def test_strokes_steer_the_labels(qtbot, viewer, dock, session):
+    scribbles = session.link.scribbles
+    assert viewer.layers.selection.active == scribbles
+    for label, column in ((1, 10), (2, 50)):
+        with scribbles.block_history():
+            scribbles.paint((20, column), label)
+    wait_until_done(qtbot, dock)
+    preview = session.link.preview
+    qtbot.waitUntil(lambda: preview.data[20, 10] == 1 and preview.data[20, 50] == 2)
+    assert {c.id for c in session.document.categories} == {1, 2}
+
+
+def test_an_export_writes_the_categories(qtbot, dock, session, tmp_path):
+    wait_until_done(qtbot, dock)
+    session.document.name_all_clusters()
+    path = tmp_path / "out.json"
+    panels = dock.panels
+    with qtbot.waitSignal(panels.said, timeout=WAIT_MS):
+        panels.export(ExportWish(), path)
+    assert json.loads(path.read_text())["annotations"]
+    assert str(path) in dock.message
+
+
+def test_an_export_that_fails_says_so(qtbot, dock, session, tmp_path):
+    with qtbot.waitSignal(dock.panels.said, timeout=WAIT_MS):
+        dock.panels.export(ExportWish(), tmp_path / "absent" / "out.json")
+    assert "absent" in dock.message
+
+
+def test_deleting_a_layer_ends_the_work_in_a_sentence(viewer, dock, session):
+    viewer.layers.remove(session.link.scribbles)
+    assert dock.session is None
+    assert "was removed" in dock.message
+    assert not workers()
+
+
+def test_another_layer_replaces_the_one_under_work(viewer, dock, session):
+    viewer.add_image(np.eye(30))
+    button(dock).click()
+    assert dock.session.document.image.shape == (30, 30)
+    assert len(workers()) == 1
+    assert session.link.preview in viewer.layers
+
+
+def test_closing_the_viewer_ends_the_worker(qtbot, viewer, dock, session):
+    assert workers()
+    viewer.close()
+    qtbot.waitUntil(lambda: not workers())
+
+
+def test_closing_the_dock_ends_the_worker_and_deletes_it(qtbot, viewer, dock, session):
+    gone = []
+    dock.destroyed.connect(lambda: gone.append(True))
+    viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: bool(gone))
+    assert not workers()
+    viewer.add_image(np.eye(9))
+
+
+def test_a_hidden_dock_goes_on_working(qtbot, viewer, dock, session):
+    dock.parent().hide()
+    wait_until_done(qtbot, dock)
