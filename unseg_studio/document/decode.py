@@ -34,7 +34,7 @@ from unseg_studio.segmenters import Estimate
 Labels = NDArray[np.int32]
 Planes = NDArray[np.float32]
 
-LEARNED_SHARE = 0.5
+LEARNED_SHARE = 0.3
 """Exponent of the segmenter's posterior beside the appearance of the strokes."""
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Planes = NDArray[np.float32]
 
-RIDGE = 1e-3
+RIDGE = 1e-2
 """Weight decay: how much evidence a feature needs before it counts."""
 
 ITERATIONS = 30

@@ -67,21 +67,20 @@ def _votes(
     rows: NDArray[np.intp],
     cols: NDArray[np.intp],
 ) -> NDArray[np.float32]:
-    """(N, K) bilateral sums of the 3 x 3 small pixels around each of N large ones."""
+    """(N, K) bilateral sums of the 2 x 2 small pixels around each of N large ones."""
     (h, w), (height, width) = guide.shape, guide.colour.shape[:2]
     table = np.ascontiguousarray(np.moveaxis(probabilities, 0, -1)).reshape(h * w, -1)
     colours = guide.small.reshape(h * w, 3)
-    y = ((rows + 0.5) * (h / height) - 0.5).astype(np.float32)
-    x = ((cols + 0.5) * (w / width) - 0.5).astype(np.float32)
-    middle_y, middle_x = np.rint(y).astype(np.int32), np.rint(x).astype(np.int32)
+    y = np.clip((rows + 0.5) * (h / height) - 0.5, 0, h - 1).astype(np.float32)
+    x = np.clip((cols + 0.5) * (w / width) - 0.5, 0, w - 1).astype(np.float32)
+    top, left = y.astype(np.int32), x.astype(np.int32)
     own = guide.colour[rows, cols]
     votes = np.zeros((len(rows), table.shape[1]), np.float32)
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            near_y = np.clip(middle_y + dy, 0, h - 1)
-            near_x = np.clip(middle_x + dx, 0, w - 1)
+    for near_y in (top, np.minimum(top + 1, h - 1)):
+        for near_x in (left, np.minimum(left + 1, w - 1)):
             index = near_y * w + near_x
-            colour = ((own - colours[index]) ** 2).sum(axis=1) / (2 * COLOUR_SIGMA**2)
+            difference = own - colours[index]
+            colour = np.einsum("nc,nc->n", difference, difference) / (2 * COLOUR_SIGMA**2)
             space = ((y - near_y) ** 2 + (x - near_x) ** 2) / (2 * SPACE_SIGMA**2)
             votes += np.exp(-np.minimum(colour + space, 60))[:, None] * table[index]
     return votes

@@ -27,6 +27,9 @@ SLOPE_SCALES = (1.0, 3.0)
 DEVIATION_SCALES = (2.0, 5.0)
 """Standard deviations of the blurs behind the features, in pixels of the working plane."""
 
+PLACE_WEIGHT = 0.5
+"""Of row and column beside colours and textures; more of it cuts the image by straight lines."""
+
 
 @dataclass(frozen=True, eq=False)
 class Guide:
@@ -73,7 +76,7 @@ class Guide:
         """Colours, textures and place of each pixel of the working plane, (F, h, w) float32.
 
         Lab at four scales; gradient at two and standard deviation of lightness at two; row and
-        column. Each has mean 0 and standard deviation 1, the place twice that.
+        column. Each has mean 0 and standard deviation 1, the place half of that.
         """
         light, blurs = self.small[..., 0], [_blurred(self.small, s) for s in COLOUR_SCALES]
         colours = [plane for scale in (self.small, *blurs) for plane in np.moveaxis(scale, -1, 0)]
@@ -82,7 +85,7 @@ class Guide:
         )
         textures = [_blurred(slope, s) for s in SLOPE_SCALES]
         textures += [_deviation(light, s) for s in DEVIATION_SCALES]
-        place = 2 * _standardised(np.indices(self.shape, np.float32))
+        place = PLACE_WEIGHT * _standardised(np.indices(self.shape, np.float32))
         return np.concatenate([_standardised(np.stack(colours + textures)), place])
 
 

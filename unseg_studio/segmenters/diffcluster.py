@@ -93,7 +93,7 @@ class DiffCluster:
         advanced=True,
     )  # fmt: skip
     iterations: int = param(
-        50, "Iterations", "The most that one run takes.", low=1, high=10000, step=10, advanced=True
+        44, "Iterations", "The most that one run takes.", low=1, high=10000, step=10, advanced=True
     )
     size: int = param(
         160, "Working size", "Longer side while optimising; 0 takes the image's own.", low=0,
@@ -175,7 +175,7 @@ def pyramid(segmenter: DiffCluster, image: Image, device: torch.device) -> list[
     if not segmenter.is_pyramid:
         return [Level(_planes(image.unit).to(device), 1.0)]
     half, whole = (_shrunk(image.unit, s) for s in (segmenter.size // 2, segmenter.size))
-    return [Level(_packed(half, device), 0.7), Level(_packed(whole, device), 0.3)]
+    return [Level(_packed(half, device), 0.75), Level(_packed(whole, device), 0.25)]
 
 
 def _shrunk(unit: np.ndarray, size: int) -> np.ndarray:
