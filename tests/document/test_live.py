@@ -276,3 +276,20 @@ def test_the_method_that_the_window_starts_with_goes_through_the_loop() -> None:
     expected = np.where(np.indices((24, 32))[1] < 16, 1, 2)
     assert (document.labels == expected).mean() > 0.95
     live.close()
+
+
+def test_a_stroke_right_after_run_again_still_starts_cold(
+    steered: Document, live: Live, script: Script
+) -> None:
+    live.start()
+    live.wait(SECONDS)
+    script.is_open = False
+    script.began.clear()
+    steered.paint(STROKE, radius=1)
+    assert script.began.wait(SECONDS)
+    steered.run()
+    steered.paint([(9, 2), (9, 5)], radius=1)
+    script.is_open = True
+    script.let(1)
+    live.wait(SECONDS)
+    assert script.fits_of_runs[-1] == script.fits_of_runs[0] + 1

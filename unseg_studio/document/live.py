@@ -38,6 +38,7 @@ class Live:
         self.device = device
         self._worker = worker or Worker()
         self._began = 0.0
+        self._owes_cold = False
         document.events.steered.connect(self._on_document_steered)
         document.events.travelled.connect(self.stop)
 
@@ -104,7 +105,9 @@ class Live:
         return self.document.status
 
     def _on_document_steered(self, cold: bool) -> None:
-        document = self.document
+        # A cold start that has shown nothing may not have begun: the next run owes it.
+        self._owes_cold = self._owes_cold or cold
+        document, cold = self.document, self._owes_cold
         self._submit(Run.of(document.image, document.state, device=self.device, cold=cold))
 
     def _submit(self, job: Job) -> None:
@@ -113,6 +116,7 @@ class Live:
         self.document.report(RunStatus("preparing", n_labels=self.document.status.n_labels))
 
     def _show(self, frame: Frame) -> None:
+        self._owes_cold = False
         self.document.show(frame.labels)
         self.document.report(
             RunStatus(

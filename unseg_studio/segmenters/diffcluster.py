@@ -232,6 +232,7 @@ class DiffClusterFit:
         )
         self._channels: dict[int, int] = {}
         self._response: torch.Tensor | None = None
+        self._n_done = 0
 
     def refine(self, scribbles: Scribbles) -> Iterator[Estimate]:
         """Optimise on, towards the scribbles; see `Fit.refine`."""
@@ -248,9 +249,10 @@ class DiffClusterFit:
         yield self._estimate(self._last_pass(), done, total, loss, is_last=True)
 
     def _plan(self) -> list[int]:
-        """Iterations for each level: fewer when the network is warm."""
-        warm = self._response is not None and self._segmenter.patience > 0
-        budget = self._segmenter.iterations * (WARM_SHARE if warm else 1.0)
+        """Iterations for each level: what is left of the first run, and then a share of it."""
+        budget = float(self._segmenter.iterations)
+        if self._segmenter.patience:
+            budget = max(budget - self._n_done, budget * WARM_SHARE)
         return [max(1, round(budget * level.share)) for level in self._levels]
 
     def _optimise(
@@ -269,6 +271,7 @@ class DiffClusterFit:
             kept = copy.deepcopy(self._net.state_dict()) if segmenter.patience else None
             loss = losses.objective(response, labels, targets, mu=segmenter.mu, nu=segmenter.nu)
             self._step(loss)
+            self._n_done += 1
             self._response = response.detach().permute(2, 0, 1)
             yield self._response, loss.item()
             if rest.is_reached(labels) or (not segmenter.patience and n_labels <= fewest):
