@@ -38,6 +38,7 @@ class Script:
     error: Exception = field(default_factory=lambda: RuntimeError("the network burst"))
     n_fits: int = 0
     threads: set[threading.Thread] = field(default_factory=set)
+    recalled: list[int] = field(default_factory=list)
     fits_of_runs: list[int] = field(default_factory=list)
     began: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -77,6 +78,14 @@ class StepwiseFit:
     segmenter: Stepwise
     image: Image
     number: int
+    n_refined: int = 0
+
+    def memory(self) -> object:
+        return self.n_refined
+
+    def recall(self, memory: object) -> None:
+        self.n_refined = int(str(memory))
+        self.segmenter.script.recalled.append(self.n_refined)
 
     def refine(self, scribbles: Scribbles) -> Iterator[Estimate]:
         script = self.segmenter.script
@@ -86,6 +95,7 @@ class StepwiseFit:
         try:
             for step in range(1, script.n_steps + 1):
                 script.passes("refine")
+                self.n_refined += 1
                 yield self._estimate(scribbles, step)
         finally:
             script.ended.set()

@@ -252,3 +252,22 @@ def test_strokes_win_where_they_are(name: str) -> None:
     labels = np.asarray(last.ids)[last.scores.argmax(dim=0).numpy()]
     marked = scribbles.resized(labels.shape).ids
     assert (labels[marked > 0] == marked[marked > 0]).mean() > 0.8
+
+
+@every_segmenter
+def test_a_fit_goes_on_from_what_it_remembers(name: str) -> None:
+    image, fit = blocks(), make_segmenter(name).fit(blocks(), "cpu")
+    run = fit.refine(Scribbles.empty(SHAPE))
+    for _ in range(3):
+        next(run)
+    run.close()  # type: ignore[attr-defined]
+    memory = fit.memory()
+    first = deque(fit.refine(Scribbles.empty(SHAPE)), maxlen=1).pop()
+    fit.recall(memory)
+    again = deque(fit.refine(Scribbles.empty(SHAPE)), maxlen=1).pop()
+    other = make_segmenter(name).fit(image, "cpu")
+    other.recall(memory)
+    elsewhere = deque(other.refine(Scribbles.empty(SHAPE)), maxlen=1).pop()
+    for estimate in (again, elsewhere):
+        assert estimate.ids == first.ids
+        assert torch.equal(estimate.scores.argmax(dim=0), first.scores.argmax(dim=0))

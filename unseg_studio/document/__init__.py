@@ -6,6 +6,7 @@ from unseg_studio.document.live import PULL_MS, Live
 from unseg_studio.document.solve import Fits, Frame, Run, solve
 from unseg_studio.document.split import Parts, parts_of
 from unseg_studio.document.state import RunStatus, State
+from unseg_studio.document.timeline import Moment
 from unseg_studio.document.worker import Failure, Job, Worker
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Frame",
     "Job",
     "Live",
+    "Moment",
     "Parts",
     "Run",
     "RunStatus",

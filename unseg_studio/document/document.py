@@ -398,6 +398,12 @@ class Document:
         if apart:
             self.events.history_changed.emit()
 
+    def look_back(self, live: Labels, step: int) -> None:
+        """Show the labels of an earlier step of the run again; what was named since stays so."""
+        named = self._state.named.ids
+        renamed = (named != UNEDITED) & (live >= FIRST_CLUSTER)
+        self._act(f"look back to step {step}", live=np.where(renamed, named, live))
+
     def report(self, status: RunStatus) -> None:
         """Say what the engine is doing."""
         if status != self._status:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from psygnal import Signal
+
 from unseg_studio.data import present_ids
 from unseg_studio.document.document import Document
 from unseg_studio.document.solve import Frame, Run
 from unseg_studio.document.split import Cut, Parts
 from unseg_studio.document.state import RunStatus
+from unseg_studio.document.timeline import Moment, with_moment
 from unseg_studio.document.worker import Failure, Job, Worker
 
 PULL_MS = 16
@@ -31,6 +34,9 @@ class Live:
         See `resolve_device`.
     """
 
+    moments_changed = Signal(tuple)
+    """The moments of the newest run, oldest first."""
+
     def __init__(
         self, document: Document, worker: Worker | None = None, *, device: str = "auto"
     ) -> None:
@@ -39,6 +45,8 @@ class Live:
         self._worker = worker or Worker()
         self._began = 0.0
         self._owes_cold = False
+        self._memory: object = None
+        self._moments: tuple[Moment, ...] = ()
         document.events.steered.connect(self._on_document_steered)
         document.events.travelled.connect(self.stop)
 
@@ -58,6 +66,31 @@ class Live:
         """
         self.document.require_unlocked(id_)
         self._submit(Cut(self.document.image, self.document.state, id_, n_parts))
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """What the newest run has shown so far, oldest first."""
+        return self._moments
+
+    def look_back(self, index: int) -> None:
+        """Stop, and show a moment of the run again; the next run goes on from there.
+
+        Raises
+        ------
+        IndexError
+            If there is no such moment.
+        """
+        moment = self._moments[index]
+        self.stop()
+        self._memory = moment.memory
+        self.document.look_back(moment.labels, moment.step)
+        self.document.report(
+            RunStatus("stopped", moment.step, moment.total, moment.loss, moment.n_labels)
+        )
+
+    def go_on(self) -> None:
+        """Optimise on from the moment that is shown."""
+        self._on_document_steered(cold=False)
 
     def stop(self) -> None:
         """End the run; the labels stay as they are."""
@@ -108,7 +141,15 @@ class Live:
         # A cold start that has shown nothing may not have begun: the next run owes it.
         self._owes_cold = self._owes_cold or cold
         document, cold = self.document, self._owes_cold
-        self._submit(Run.of(document.image, document.state, device=self.device, cold=cold))
+        if cold:
+            self._memory = None
+        run = Run.of(document.image, document.state, device=self.device, cold=cold)
+        self._keep_moments(())
+        self._submit(replace(run, memory=self._memory))
+
+    def _keep_moments(self, moments: tuple[Moment, ...]) -> None:
+        self._moments = moments
+        self.moments_changed.emit(moments)
 
     def _submit(self, job: Job) -> None:
         self._began = time.perf_counter()
@@ -116,8 +157,9 @@ class Live:
         self.document.report(RunStatus("preparing", n_labels=self.document.status.n_labels))
 
     def _show(self, frame: Frame) -> None:
-        self._owes_cold = False
+        self._owes_cold, self._memory = False, None
         self.document.show(frame.labels)
+        self._keep_moments(with_moment(self._moments, frame))
         self.document.report(
             RunStatus(
                 phase="done" if frame.is_last else "running",

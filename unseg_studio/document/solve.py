@@ -39,6 +39,8 @@ class Run:
         See `resolve_device`.
     cold : bool
         Forget the fit of the last run.
+    memory : object or None
+        Go on from this moment, see `Fit.recall`; None: from where the last run ended.
     """
 
     image: Image
@@ -47,6 +49,7 @@ class Run:
     context: Context
     device: str = "auto"
     cold: bool = False
+    memory: object = None
 
     @classmethod
     def of(cls, image: Image, state: State, *, device: str = "auto", cold: bool = False) -> Run:
@@ -85,6 +88,8 @@ class Frame:
         Since the run began.
     is_last : bool
         The settled result.
+    memory : object
+        Where the segmenter stood; see `Fit.memory`.
     """
 
     labels: NDArray[np.int32]
@@ -94,6 +99,7 @@ class Frame:
     n_labels: int
     seconds: float
     is_last: bool
+    memory: object = None
 
 
 class Fits:
@@ -109,6 +115,8 @@ class Fits:
         if self._fit is None or run.cold or key != self._key:
             self._fit = run.segmenter.fit(run.image, run.device)
             self._key = key
+        if run.memory is not None:
+            self._fit.recall(run.memory)
         return self._fit
 
     def forget(self) -> None:
@@ -136,7 +144,8 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
     began = time.perf_counter()
     context = run.context
     yield None
-    for estimate in fits.of(run).refine(run.scribbles):
+    fit = fits.of(run)
+    for estimate in fit.refine(run.scribbles):
         if not (estimate.is_last or wanted(estimate)):
             yield None
             continue
@@ -150,4 +159,5 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
             n_labels=int(np.count_nonzero(np.bincount(labels.ravel()))),
             seconds=time.perf_counter() - began,
             is_last=estimate.is_last,
+            memory=fit.memory(),
         )

@@ -61,6 +61,14 @@ class Fit(Protocol):
         """
         ...
 
+    def memory(self) -> object:
+        """What `refine` would go on from now: a value that later work does not change."""
+        ...
+
+    def recall(self, memory: object) -> None:
+        """Go back to what `memory` gave, by this fit or by one of the same segmenter and image."""
+        ...
+
 
 @runtime_checkable
 class Segmenter(Protocol):

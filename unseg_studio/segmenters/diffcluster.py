@@ -214,6 +214,17 @@ class Rest:
         return bool(self.patience) and self.quiet >= self.patience
 
 
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """Where an optimisation stands; small, since the network is."""
+
+    weights: dict[str, Any]
+    momentum: dict[str, Any]
+    channels: dict[int, int]
+    response: torch.Tensor | None
+    n_done: int
+
+
 class DiffClusterFit:
     """The network of one image, its optimiser and the channels that categories have taken."""
 
@@ -247,6 +258,21 @@ class DiffClusterFit:
                 done += 1
                 yield self._estimate(response, done, total, loss)
         yield self._estimate(self._last_pass(), done, total, loss, is_last=True)
+
+    def memory(self) -> object:
+        """Weights, momentum and channels as they are now; see `Fit.memory`."""
+        weights, momentum = self._net.state_dict(), self._optimiser.state_dict()
+        copies = copy.deepcopy((weights, momentum, self._channels))
+        return Memory(*copies, self._response, self._n_done)
+
+    def recall(self, memory: object) -> None:
+        """Take everything back that an earlier moment had; see `Fit.recall`."""
+        if not isinstance(memory, Memory):
+            raise TypeError(f"A memory of DiffCluster is needed, not {type(memory).__name__}.")
+        self._net.load_state_dict(memory.weights)
+        self._optimiser.load_state_dict(copy.deepcopy(memory.momentum))
+        self._channels = dict(memory.channels)
+        self._response, self._n_done = memory.response, memory.n_done
 
     def _plan(self) -> list[int]:
         """Iterations for each level: what is left of the first run, and then a share of it."""

@@ -11,6 +11,7 @@ from unseg_studio.document import Document, Live, RunStatus
 from unseg_studio.document.provenance import provenance
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.layout import button, column, row, words
+from unseg_studio.widgets.timeline_bar import TimelineBar
 
 _TITLES = {
     "idle": "Waiting for the first run",
@@ -48,7 +49,7 @@ class RunBar(QWidget):
         self._more, self._details = self._make_details()
         column(
             self, row(self._again, self._stop), self._progress, self._figures, self._updated,
-            self._sentence, row(self._more), self._details,
+            TimelineBar(document, live), self._sentence, row(self._more), self._details,
         ).addStretch(1)  # fmt: skip
         self._on_status_changed(document.status)
 

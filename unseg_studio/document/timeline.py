@@ -1,0 +1,56 @@
+"""The moments of a run: what was shown, and where the segmenter stood then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseg_studio.document.history import Packed
+from unseg_studio.document.solve import Frame
+
+MOST = 64
+"""When there are more moments, every second one is forgotten: the steps between them double."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One frame of a run, packed.
+
+    Parameters
+    ----------
+    step, total : int
+        Iterations done and at most to do.
+    loss : float
+        Value of the objective.
+    n_labels : int
+        Clusters and categories.
+    memory : object
+        See `Fit.memory`.
+    """
+
+    step: int
+    total: int
+    loss: float
+    n_labels: int
+    memory: object
+    _labels: Packed
+
+    @classmethod
+    def of(cls, frame: Frame) -> Moment:
+        """Keep a frame."""
+        packed = Packed(frame.labels)
+        return cls(frame.step, frame.total, frame.loss, frame.n_labels, frame.memory, packed)
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """The live labels of the moment, `(H, W)` int32."""
+        return self._labels.array
+
+
+def with_moment(moments: tuple[Moment, ...], frame: Frame) -> tuple[Moment, ...]:
+    """Add a frame; the first and the last moment are always kept."""
+    if len(moments) >= MOST:
+        moments = moments[::2]
+    return (*moments, Moment.of(frame))
