@@ -9,8 +9,10 @@ from unseg_studio.app.canvas import RADII, Canvas
 from unseg_studio.widgets.layout import MARGIN, SPACING
 
 OPACITY = 45
-BRUSH = 5.0
-"""Settings of the first start: per cent, and pixels."""
+"""Per cent, at the first start."""
+
+BRUSH_SHARE = 0.01
+"""Radius of the brush as a share of the image's longer side, until the person chooses one."""
 
 
 class DisplayBox(QWidget):
@@ -77,11 +79,16 @@ class DisplayBox(QWidget):
 
     def _restore(self) -> None:
         opacity = int(str(self._settings.value("display/opacity", OPACITY)))
-        radius = float(str(self._settings.value("display/brush", BRUSH)))
         self._opacity.setValue(opacity)
         self._canvas.set_opacity(opacity / 100)
-        self._canvas.set_brush_radius(radius)
-        self._brush.setValue(radius)
+
+    def suit(self, shape: tuple[int, int]) -> None:
+        """Give an image of this (height, width) the chosen brush, or one that suits its size."""
+        suitable = min(max(1.0, round(2 * BRUSH_SHARE * max(shape)) / 2), RADII[1])
+        radius = float(str(self._settings.value("display/brush", suitable)))
+        with QSignalBlocker(self._canvas), QSignalBlocker(self._brush):
+            self._canvas.set_brush_radius(radius)
+            self._brush.setValue(radius)
 
     def _on_opacity_edited(self, percent: int) -> None:
         self._canvas.set_opacity(percent / 100)

@@ -193,6 +193,7 @@ class MainWindow(QMainWindow):
         self.document = document
         self.live = Live(document)
         self.canvas.set_document(self.document)
+        self.display.suit(image.shape)
         self.panels = Panels.of(self.document, self.live, self.canvas)
         self._pump = Pump(self.document, self.live, self)
         self._brush = BrushController(self.document, self.canvas)

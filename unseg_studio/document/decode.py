@@ -133,7 +133,7 @@ def _competing(
     posterior: Planes, ids: tuple[int, ...], scribbles: Scribbles, context: Context
 ) -> tuple[Planes, tuple[int, ...]]:
     """Leave out what may not win: locked categories, and clusters where categories fill all."""
-    locked = set(present_ids(context.locked))
+    locked = set(present_ids(context.locked)) if context.locked.any() else set()
     full = context.fill and len(scribbles.categories) > 1
     keep = [i for i, id_ in enumerate(ids) if id_ not in locked and not (full and is_cluster(id_))]
     if not keep:
@@ -163,8 +163,10 @@ def _informed(posterior: Planes, seeds: Labels, guide: Guide) -> Planes:
 
 def _pinned(labels: Labels, scribbles: Scribbles, locked: Labels) -> Labels:
     """Scribbled pixels have their category, and locked ones theirs above all."""
-    pinned = np.where(scribbles.ids > 0, scribbles.ids, labels)
-    return np.where(locked > 0, locked, pinned)
+    for above in (scribbles.ids, locked):
+        if above.any():
+            labels = np.where(above > 0, above, labels)
+    return labels
 
 
 def stable_ids(clusters: Labels, ids: tuple[int, ...], context: Context) -> tuple[int, ...]:
@@ -222,11 +224,12 @@ def _matched(clusters: Labels, open_: list[int], previous: Labels) -> dict[int, 
 def _overlap(clusters: Labels, n: int, plane: Labels) -> tuple[Labels, NDArray[np.int64]]:
     """Values of a plane, and how many pixels each of n clusters shares with each: (n, values)."""
     size = clusters.shape[::-1]
-    small = cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST)
-    values, index = np.unique(small, return_inverse=True)
-    joint = clusters.ravel() * len(values) + index.ravel()
-    counts = np.bincount(joint, minlength=n * len(values)).reshape(n, len(values))
-    return values, counts
+    small = cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST) - UNEDITED
+    n_values = int(small.max()) + 1
+    joint = clusters.ravel() * n_values + small.ravel()
+    counts = np.bincount(joint, minlength=n * n_values).reshape(n, n_values)
+    present = np.flatnonzero(counts.any(axis=0))
+    return (present + UNEDITED).astype(np.int32), counts[:, present]
 
 
 def _next_free(taken: set[int]) -> int:

@@ -261,9 +261,9 @@ class DiffClusterFit:
 
     def memory(self) -> object:
         """Weights, momentum and channels as they are now; see `Fit.memory`."""
-        weights, momentum = self._net.state_dict(), self._optimiser.state_dict()
-        copies = copy.deepcopy((weights, momentum, self._channels))
-        return Memory(*copies, self._response, self._n_done)
+        momentum = copy.deepcopy(self._optimiser.state_dict())
+        channels = dict(self._channels)
+        return Memory(self._weights(), momentum, channels, self._response, self._n_done)
 
     def recall(self, memory: object) -> None:
         """Take everything back that an earlier moment had; see `Fit.recall`."""
@@ -294,7 +294,7 @@ class DiffClusterFit:
             if kept and n_labels < fewest:
                 self._go_back(kept)
                 return
-            kept = copy.deepcopy(self._net.state_dict()) if segmenter.patience else None
+            kept = self._weights() if segmenter.patience else None
             loss = losses.objective(response, labels, targets, mu=segmenter.mu, nu=segmenter.nu)
             self._step(loss)
             self._n_done += 1
@@ -307,6 +307,9 @@ class DiffClusterFit:
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
+
+    def _weights(self) -> dict[str, Any]:
+        return {name: tensor.clone() for name, tensor in self._net.state_dict().items()}
 
     def _go_back(self, weights: dict[str, Any]) -> None:
         """Take older weights, and forget the momentum that led away from them."""
