@@ -114,6 +114,13 @@ def test_segmenting_writes_a_coco_file_that_pycocotools_reads(segment, image, tm
     assert {cat["name"] for cat in coco.cats.values()} >= {"cluster 1"}
 
 
+def test_without_a_folder_the_results_are_beside_the_person(run, image, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, _ = run("segment", image, *QUICK)
+    assert code == 0
+    assert (tmp_path / "masks" / "annotations.json").is_file()
+
+
 def test_the_same_command_gives_the_same_masks(segment, image, tmp_path):
     masks = []
     for _ in range(2):

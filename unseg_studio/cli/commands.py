@@ -82,7 +82,7 @@ def segment(
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="PNG, JPEG, BMP, WebP or TIFF files.")
     ],
-    out: Out,
+    out: Out = Path("masks"),
     method: Annotated[str | None, typer.Option(help="One that `info` lists.")] = None,
     preset: Annotated[str | None, typer.Option(help="Of the method, such as live.")] = None,
     k: Annotated[int | None, typer.Option("--k", help="Most clusters.")] = None,
