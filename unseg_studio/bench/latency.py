@@ -1,6 +1,6 @@
 """How soon the labels follow: document, worker and decoder as in the window, without the window.
 
-    Document.paint -> job -> worker -> frame -> Live.pull, asked every PULL_MS as the window asks
+    Document.paint -> job -> worker -> frame -> Live.pull, asked every `pull_ms` as the window asks
 
 A time ends when the labels have arrived in the document; painting them on the screen comes on top.
 """
@@ -26,7 +26,7 @@ from rich.table import Table
 
 from unseg_studio.data import Category, Image, new_category, read_image
 from unseg_studio.data.samples import sample_path
-from unseg_studio.document import PULL_MS, Document, Live
+from unseg_studio.document import FIRST_MS, PULL_MS, Document, Live, pull_ms
 from unseg_studio.document.machine import core_count, processor
 from unseg_studio.document.provenance import versions
 from unseg_studio.formats.atomic import write_bytes
@@ -147,21 +147,19 @@ def measure(plan: Plan) -> Measured:
 
 def _proposal(pixels: NDArray[np.generic], device: str) -> Sample:
     with _opened(pixels, device) as (_, live):
-        return _timed(live, live.start, Ticks())
+        return _timed(live, live.start)
 
 
 def _strokes(pixels: NDArray[np.generic], plan: Plan) -> Iterator[Sample]:
     """Strokes of a random hand on one document, each after the one before has settled."""
     rng = np.random.default_rng(SEED)
-    ticks = Ticks()
     with _opened(pixels, plan.device) as (document, live):
-        _timed(live, live.start, ticks)
+        _timed(live, live.start)
         for number in range(plan.n_strokes):
             document.set_active(document.categories[number % N_CATEGORIES].id)
             points = random_stroke(document.image.shape, rng)
             draw = partial(document.paint, points, radius=max(document.image.shape) / 120)
-            time.sleep(rng.uniform(0, PULL_MS / 1000))  # a hand does not wait for the timer
-            yield _timed(live, draw, ticks)
+            yield _timed(live, draw)
 
 
 @contextmanager
@@ -178,28 +176,13 @@ def _opened(pixels: NDArray[np.generic], device: str) -> Iterator[tuple[Document
         live.close()
 
 
-class Ticks:
-    """A timer like the window's: a tick every `PULL_MS`, none made up for when it is late."""
-
-    def __init__(self) -> None:
-        self._next = time.perf_counter()
-
-    def wait(self) -> None:
-        """Sleep until the next tick."""
-        now = time.perf_counter()
-        period = PULL_MS / 1000
-        while self._next <= now:
-            self._next += period
-        time.sleep(self._next - now)
-
-
-def _timed(live: Live, ask: Callable[[], None], ticks: Ticks) -> Sample:
-    """Ask for a run and pull as the window does until it has ended."""
+def _timed(live: Live, ask: Callable[[], None]) -> Sample:
+    """Ask for a run and pull as the window's timer does, which starts with it, until it ends."""
     began = time.perf_counter()
     first = 0.0
     ask()
     while live.document.status.is_busy:
-        ticks.wait()
+        time.sleep(pull_ms(live.document.status) / 1000)
         if live.pull():
             first = first or time.perf_counter() - began
         if time.perf_counter() - began > _DEADLINE:
@@ -268,7 +251,7 @@ def circumstances(plan: Plan, measured: Measured) -> Iterator[str]:
     """What the times depend on."""
     yield (
         f"{len(measured.proposals)} documents opened cold, {len(measured.strokes)} strokes, frames "
-        f"pulled every {PULL_MS} ms; the first run of the process, which loads torch, took "
+        f"pulled after {FIRST_MS} ms and then every {PULL_MS} ms; the first run of the process, which loads torch, took "
         f"{measured.warm_up.settled:.1f} s and does not count."
     )
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""

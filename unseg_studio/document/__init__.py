@@ -2,7 +2,7 @@
 
 from unseg_studio.document.decode import Context, decode
 from unseg_studio.document.document import Document, DocumentEvents, joined_tables
-from unseg_studio.document.live import PULL_MS, Live
+from unseg_studio.document.live import FIRST_MS, PULL_MS, Live, pull_ms
 from unseg_studio.document.solve import Fits, Frame, Run, solve
 from unseg_studio.document.split import Parts, parts_of
 from unseg_studio.document.state import RunStatus, State
@@ -10,6 +10,7 @@ from unseg_studio.document.timeline import Moment
 from unseg_studio.document.worker import Failure, Job, Worker
 
 __all__ = [
+    "FIRST_MS",
     "PULL_MS",
     "Context",
     "Document",
@@ -28,5 +29,6 @@ __all__ = [
     "decode",
     "joined_tables",
     "parts_of",
+    "pull_ms",
     "solve",
 ]

@@ -15,14 +15,21 @@ from unseg_studio.document.state import RunStatus
 from unseg_studio.document.timeline import Moment, with_moment
 from unseg_studio.document.worker import Failure, Job, Worker
 
-PULL_MS = 16
-"""How often a view should call `Live.pull`: once a frame of an ordinary screen."""
+FIRST_MS = 16
+PULL_MS = 33
+"""How often a view should call `Live.pull`: soon for the first frame of a run, then as often as
+eyes follow, so that the engine has the rest of the time."""
+
+
+def pull_ms(status: RunStatus) -> int:
+    """Milliseconds until a view should pull again."""
+    return FIRST_MS if status.phase == "preparing" else PULL_MS
 
 
 class Live:
     """Document signals in, jobs out; frames in, `Document.show` out.
 
-    The view calls `pull` about every `PULL_MS` milliseconds in the thread that owns the document.
+    The view calls `pull` every `pull_ms` milliseconds in the thread that owns the document.
 
     Parameters
     ----------

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from qtpy.QtCore import QObject, Qt, QTimer
 
-from unseg_studio.document import PULL_MS, Document, Live, RunStatus
+from unseg_studio.document import Document, Live, RunStatus, pull_ms
 from unseg_studio.widgets.following import follow
 
 
 class Pump(QObject):
-    """Calls `Live.pull` about 30 times a second while the engine works.
+    """Calls `Live.pull` every `pull_ms` milliseconds while the engine works.
 
     Parameters
     ----------
@@ -24,7 +24,6 @@ class Pump(QObject):
         self._live = live
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setInterval(PULL_MS)
 
         self._timer.timeout.connect(self._pull)
         follow(self, document.events.status_changed, self._on_status_changed)
@@ -39,7 +38,7 @@ class Pump(QObject):
         self._live.pull()
 
     def _on_status_changed(self, status: RunStatus) -> None:
-        if status.is_busy and not self._timer.isActive():
-            self._timer.start()
-        elif not status.is_busy:
+        if not status.is_busy:
             self._timer.stop()
+        elif not self._timer.isActive() or self._timer.interval() != pull_ms(status):
+            self._timer.start(pull_ms(status))
