@@ -251,8 +251,8 @@ def circumstances(plan: Plan, measured: Measured) -> Iterator[str]:
     """What the times depend on."""
     yield (
         f"{len(measured.proposals)} documents opened cold, {len(measured.strokes)} strokes, frames "
-        f"pulled after {FIRST_MS} ms and then every {PULL_MS} ms; the first run of the process, which loads torch, took "
-        f"{measured.warm_up.settled:.1f} s and does not count."
+        f"pulled after {FIRST_MS} ms and then every {PULL_MS} ms; the first run of the process, "
+        f"which loads torch, took {measured.warm_up.settled:.1f} s and does not count."
     )
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     yield (
