@@ -182,6 +182,27 @@ class TestExport:
         qtbot.waitUntil((tmp_path / "masks.json").exists)
         qtbot.waitUntil(lambda: not window.files.is_dirty)
 
+    def test_a_full_disk_is_said_in_the_dialog_and_keeps_the_old_file(
+        self, qtbot, window, tmp_path
+    ):
+        resource = pytest.importorskip("resource")
+        old = tmp_path / "masks.json"
+        old.write_text("{}")
+        paint_half(window)
+        dialog = open_export(qtbot, window)
+        dialog.path.setText(str(old))
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        try:
+            qtbot.mouseClick(dialog.write_button, LEFT)
+            qtbot.waitUntil(lambda: bool(dialog.message.sentence))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert "the disk is full" in dialog.message.sentence
+        assert old.read_text() == "{}"
+        assert window.files.is_dirty
+        dialog.reject()
+
     def test_work_during_the_export_counts_as_unsaved(self, qtbot, window, tmp_path):
         paint_half(window)
         dialog = open_export(qtbot, window)
