@@ -1,0 +1,208 @@
+"""Image sets with known masks: folders with `images`, `masks` and a MANIFEST.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import tifffile
+from numpy.typing import NDArray
+
+from unseg_studio.bench.robot import categories_in
+from unseg_studio.data import Image, read_image
+
+Labels = NDArray[np.int32]
+Manifest = dict[str, Any]
+
+LARGEST_SIDE = 640
+"""Pixels; what reaches further is cut off."""
+
+FEWEST, MOST = 2, 16
+"""Categories of an image that is played."""
+
+IGNORED = 255
+"""Value of a mask where nothing is scored, unless the values count objects."""
+
+UNMARKED = 255
+"""Value of a stroke file where nobody drew."""
+
+HUMAN_STROKES = ("scribbles", "scribbles2")
+"""Folders of strokes that people drew, with the values of the masks."""
+
+_CUT = (slice(0, LARGEST_SIDE), slice(0, LARGEST_SIDE))
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One image to be played.
+
+    Parameters
+    ----------
+    set, name : str
+        Where it comes from.
+    image : Image
+        The plane, cut to `LARGEST_SIDE`.
+    truth : ndarray, (H, W) int32
+        Category of each pixel from 1 up, 0 where it is not scored.
+    strokes : dict of str to ndarray, (H, W) int32
+        Folder -> scribbles that a person drew, in the same categories.
+    """
+
+    set: str
+    name: str
+    image: Image
+    truth: Labels
+    strokes: dict[str, Labels] = field(default_factory=dict)
+
+
+def sets_in(data: Path) -> dict[str, Manifest]:
+    """Name -> manifest of every set below a folder that has masks of single planes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If a MANIFEST.json is none.
+    """
+    manifests = {path.parent.name: _manifest(path) for path in _manifests_below(data)}
+    usable = {
+        name: manifest
+        for name, manifest in manifests.items()
+        if (data / name / "masks").is_dir() and "3D" not in manifest.get("kind", "")
+    }
+    if not usable:
+        raise FileNotFoundError(
+            f"{data} holds no image set; accepted is a folder of sets, each a folder with "
+            "images, masks and a MANIFEST.json that says what the masks mean."
+        )
+    return usable
+
+
+def cases_of(data: Path, manifest: Manifest, *, most: int | None = None) -> Iterator[Case]:
+    """The images of a set that have a mask and 2 to 16 categories, in the order of their names.
+
+    Parameters
+    ----------
+    data : Path
+        The folder of sets.
+    manifest : dict
+        From `sets_in`.
+    most : int or None
+        How many at most, spread evenly over those.
+    """
+    folder = data / manifest["set"]
+    for path in _spread(_playable(folder, manifest), most):
+        yield _case(folder, path, _counts_objects(manifest))
+
+
+def names_of(data: Path, manifest: Manifest, *, most: int | None = None) -> list[str]:
+    """What `cases_of` gives, by name, without reading the images."""
+    return [path.stem for path in _spread(_playable(data / manifest["set"], manifest), most)]
+
+
+def unscored_strokes(data: Path) -> dict[str, int]:
+    """Set -> how many images have strokes of a person, but no mask to score against."""
+    counts = {
+        path.parent.name: sum(
+            bool(_strokes_on(path.parent, image)) and not _masks_of(path.parent, image)
+            for image in _images_of(path.parent)
+        )
+        for path in _manifests_below(data)
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def _manifests_below(data: Path) -> list[Path]:
+    return sorted(data.glob("*/MANIFEST.json"))
+
+
+def _manifest(path: Path) -> Manifest:
+    """What a file says of its set, which is called as its folder is."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON file ({error}); mend it or move it away.") from error
+    if not isinstance(said, dict):
+        raise ValueError(f"{path} holds no JSON object; accepted is one with `kind` and `mask`.")
+    return {**said, "set": path.parent.name}
+
+
+def _counts_objects(manifest: Manifest) -> bool:
+    """Whether the masks number objects, which become background and object."""
+    whole = str(manifest.get("kind", "")).startswith("instance")
+    return whole or "instance mask" in str(manifest.get("mask", ""))
+
+
+def _playable(folder: Path, manifest: Manifest) -> list[Path]:
+    """The images with a mask of 2 to 16 categories."""
+    objects = _counts_objects(manifest)
+    return [
+        path
+        for path in _images_of(folder)
+        if (masks := _masks_of(folder, path))
+        and FEWEST <= len(categories_in(_truth(masks, objects))) <= MOST
+    ]
+
+
+def _spread(paths: list[Path], most: int | None) -> list[Path]:
+    if most is None or most >= len(paths):
+        return paths
+    return [paths[i * len(paths) // most] for i in range(most)]
+
+
+def _images_of(folder: Path) -> list[Path]:
+    images = folder / "images"
+    return sorted(path for path in images.iterdir() if path.is_file()) if images.is_dir() else []
+
+
+def _masks_of(folder: Path, image: Path) -> list[Path]:
+    """The mask of an image, or one for each annotator: NAME_0, NAME_1, ..."""
+    names = {image.stem, *(f"{image.stem}_{i}" for i in range(10))}
+    return _files_named(folder / "masks", names)
+
+
+def _strokes_on(folder: Path, image: Path) -> dict[str, Path]:
+    files = {name: _files_named(folder / name, {image.stem}) for name in HUMAN_STROKES}
+    return {name: paths[0] for name, paths in files.items() if paths}
+
+
+def _files_named(folder: Path, stems: set[str]) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.stem in stems)
+
+
+def _case(folder: Path, path: Path, counts_objects: bool) -> Case:
+    image = read_image(path)
+    strokes = {
+        name: _categories(_values(file), counts_objects, nothing=UNMARKED)
+        for name, file in _strokes_on(folder, path).items()
+    }
+    truth = _truth(_masks_of(folder, path), counts_objects)
+    return Case(folder.name, path.stem, Image.of(image.pixels[_CUT]), truth, strokes)
+
+
+def _truth(masks: list[Path], counts_objects: bool) -> Labels:
+    """Of several annotators, the one with the fewest segments."""
+    values = min(map(_values, masks), key=lambda plane: len(np.unique(plane)))
+    return _categories(values, counts_objects, nothing=None if counts_objects else IGNORED)
+
+
+def _categories(values: Labels, counts_objects: bool, *, nothing: int | None) -> Labels:
+    """Categories from 1 up, 0 where the value stands for nothing."""
+    ids = (np.minimum(values, 1) if counts_objects else values) + 1
+    return ids if nothing is None else np.where(values == nothing, np.int32(0), ids)
+
+
+def _values(path: Path) -> Labels:
+    """The numbers in a mask as they are stored; the first plane of a stack, cut like the image."""
+    if path.suffix.lower() in (".tif", ".tiff"):
+        return np.asarray(tifffile.imread(path, key=0)[_CUT], np.int32)
+    with PIL.Image.open(path) as file:
+        return np.asarray(file, np.int32)[_CUT]
