@@ -1,6 +1,6 @@
 """One image under work: its truth, its undo, and the engine that keeps its labels alive."""
 
-from unseg_studio.document.decode import Context, decode
+from unseg_studio.document.decode import Context, Decoded, decode, decoded
 from unseg_studio.document.document import Document, DocumentEvents, joined_tables
 from unseg_studio.document.live import FIRST_MS, PULL_MS, Live, pull_ms
 from unseg_studio.document.solve import Fits, Frame, Run, solve
@@ -13,6 +13,7 @@ __all__ = [
     "FIRST_MS",
     "PULL_MS",
     "Context",
+    "Decoded",
     "Document",
     "DocumentEvents",
     "Failure",
@@ -27,6 +28,7 @@ __all__ = [
     "State",
     "Worker",
     "decode",
+    "decoded",
     "joined_tables",
     "parts_of",
     "pull_ms",

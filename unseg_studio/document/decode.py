@@ -23,6 +23,7 @@ from unseg_studio.data import (
 from unseg_studio.data.labels import is_cluster
 from unseg_studio.refinement import (
     Guide,
+    Uncertainty,
     enlarged,
     guide_of,
     looks_like,
@@ -53,12 +54,15 @@ class Context:
         Ids of locked categories where they are, 0 elsewhere: kept, and put nowhere else.
     fill : bool
         Once two categories have scribbles, clusters without a name end.
+    corrected : Edits or None
+        What was corrected by hand: no doubt is left there.
     """
 
     previous: Labels
     named: Edits
     locked: Labels
     fill: bool = True
+    corrected: Edits | None = None
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Context:
@@ -69,6 +73,23 @@ class Context:
     def followed_by(self, labels: Labels) -> Context:
         """The context of the frame after `labels`."""
         return replace(self, previous=labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What `decoded` makes of one estimate.
+
+    Parameters
+    ----------
+    labels : ndarray, (H, W) int32
+        See `decode`.
+    uncertainty : Uncertainty
+        Of the posterior that the labels were read from, on the working plane; what is scribbled,
+        locked or corrected is certain.
+    """
+
+    labels: Labels
+    uncertainty: Uncertainty
 
 
 def decode(
@@ -96,19 +117,31 @@ def decode(
     ndarray, (H, W) int32
         Category ids where something is scribbled or named, cluster ids elsewhere.
     """
+    return decoded(estimate, image, scribbles, context=context).labels
+
+
+def decoded(
+    estimate: Estimate, image: Image, scribbles: Scribbles, *, context: Context | None = None
+) -> Decoded:
+    """Make labels of scores in flight, and say how sure they are; see `decode`."""
     scribbles.require_shape(image.shape)
     context = context or Context.empty(image.shape)
     guide = guide_of(image)
     posterior, ids = _posterior(estimate, guide.shape)
     ids = stable_ids(posterior.argmax(axis=0), ids, context)
     posterior, ids = _competing(*_grouped(posterior, ids), scribbles, context)
+    seeds = _seeds(scribbles, ids, guide.shape)
     if not scribbles.is_empty:
-        seeds = _seeds(scribbles, ids, guide.shape)
         posterior = propagate(_informed(posterior, seeds, guide), seeds, guide)
     # While the first clusters form, a coarse answer in time is better than a fine one too late.
     enlarge = sharpened if estimate.is_last or not scribbles.is_empty else enlarged
     labels = np.asarray(ids, np.int32)[enlarge(posterior, guide)]
-    return _pinned(labels, scribbles, context.locked)
+    return Decoded(
+        _pinned(labels, scribbles, context.locked),
+        Uncertainty.of(
+            posterior, ids, settled=(seeds >= 0) | _decided(context, guide.shape), shape=image.shape
+        ),
+    )
 
 
 def _posterior(estimate: Estimate, shape: tuple[int, int]) -> tuple[Planes, tuple[int, ...]]:
@@ -151,6 +184,18 @@ def _seeds(scribbles: Scribbles, ids: tuple[int, ...], shape: tuple[int, int]) -
             seeds[small == id_] = index
     seeds[small == NOTHING] = -1
     return seeds
+
+
+def _decided(context: Context, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where a (h, w) plane is locked or corrected by hand."""
+    decided = _shrunk(context.locked, shape) > 0
+    if context.corrected is not None:
+        decided |= _shrunk(context.corrected.ids, shape) != UNEDITED
+    return np.asarray(decided)
+
+
+def _shrunk(plane: Labels, shape: tuple[int, int]) -> Labels:
+    return np.asarray(cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_NEAREST))
 
 
 def _informed(posterior: Planes, seeds: Labels, guide: Guide) -> Planes:
@@ -223,8 +268,7 @@ def _matched(clusters: Labels, open_: list[int], previous: Labels) -> dict[int, 
 
 def _overlap(clusters: Labels, n: int, plane: Labels) -> tuple[Labels, NDArray[np.int64]]:
     """Values of a plane, and how many pixels each of n clusters shares with each: (n, values)."""
-    size = clusters.shape[::-1]
-    small = cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST) - UNEDITED
+    small = _shrunk(plane, (clusters.shape[0], clusters.shape[1])) - UNEDITED
     n_values = int(small.max()) + 1
     joint = clusters.ravel() * n_values + small.ravel()
     counts = np.bincount(joint, minlength=n * n_values).reshape(n, n_values)

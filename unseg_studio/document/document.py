@@ -46,6 +46,7 @@ from unseg_studio.document.state import (
     with_locks_kept,
     without_category,
 )
+from unseg_studio.refinement import Uncertainty
 from unseg_studio.segmenters import Segmenter, default_segmenter
 
 Labels = NDArray[np.int32]
@@ -59,6 +60,7 @@ class DocumentEvents(SignalGroup):
 
     scribbles_changed = Signal(Scribbles)
     labels_changed = Signal(np.ndarray)
+    uncertainty_changed = Signal(object)
     categories_changed = Signal(tuple)
     locks_changed = Signal(frozenset)
     segmenter_changed = Signal(object)
@@ -110,6 +112,11 @@ class Document:
     def labels(self) -> Labels:
         """What is shown and exported, `(H, W)` int32, read-only."""
         return self._state.labels
+
+    @property
+    def uncertainty(self) -> Uncertainty | None:
+        """How sure the engine was of its newest labels; None before the first frame."""
+        return self._state.uncertainty
 
     @property
     def scribbles(self) -> Scribbles:
@@ -383,12 +390,12 @@ class Document:
         """Ask for the first labels of a new document; no undo step."""
         self.events.steered.emit(True)
 
-    def show(self, live: Labels) -> None:
+    def show(self, live: Labels, uncertainty: Uncertainty | None = None) -> None:
         """Take new labels from the engine: part of the step that asked for them.
 
         After undo no step is open; what the engine shows then is a step of its own.
         """
-        new = self._state.changed(live=live)
+        new = self._state.changed(live=live, uncertainty=uncertainty)
         if new is self._state:
             return
         apart = self._history.is_between_steps
@@ -398,11 +405,12 @@ class Document:
         if apart:
             self.events.history_changed.emit()
 
-    def look_back(self, live: Labels, step: int) -> None:
+    def look_back(self, live: Labels, step: int, *, uncertainty: Uncertainty | None = None) -> None:
         """Show the labels of an earlier step of the run again; what was named since stays so."""
         named = self._state.named.ids
         renamed = (named != UNEDITED) & (live >= FIRST_CLUSTER)
-        self._act(f"look back to step {step}", live=np.where(renamed, named, live))
+        live = np.where(renamed, named, live)
+        self._act(f"look back to step {step}", live=live, uncertainty=uncertainty)
 
     def report(self, status: RunStatus) -> None:
         """Say what the engine is doing."""
@@ -536,6 +544,8 @@ class Document:
             self.events.fill_changed.emit(new.fill)
         if not same(new.labels, old.labels):
             self.events.labels_changed.emit(new.labels)
+        if new.uncertainty is not old.uncertainty:
+            self.events.uncertainty_changed.emit(new.uncertainty)
 
 
 def _steers(old: State, new: State) -> bool:

@@ -90,7 +90,7 @@ class Live:
         moment = self._moments[index]
         self.stop()
         self._memory = moment.memory
-        self.document.look_back(moment.labels, moment.step)
+        self.document.look_back(moment.labels, moment.step, uncertainty=moment.uncertainty)
         self.document.report(
             RunStatus("stopped", moment.step, moment.total, moment.loss, moment.n_labels)
         )
@@ -165,7 +165,7 @@ class Live:
 
     def _show(self, frame: Frame) -> None:
         self._owes_cold, self._memory = False, None
-        self.document.show(frame.labels)
+        self.document.show(frame.labels, frame.uncertainty)
         self._keep_moments(with_moment(self._moments, frame))
         self.document.report(
             RunStatus(

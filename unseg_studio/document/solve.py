@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import NOTHING, Image, Scribbles
-from unseg_studio.document.decode import Context, decode
+from unseg_studio.document.decode import Context, decoded
 from unseg_studio.document.state import State
+from unseg_studio.refinement import Uncertainty
 from unseg_studio.segmenters import Estimate, Fit, Segmenter
 
 Wanted = Callable[[Estimate], bool]
@@ -54,7 +55,7 @@ class Run:
     @classmethod
     def of(cls, image: Image, state: State, *, device: str = "auto", cold: bool = False) -> Run:
         """The run that a document asks for now."""
-        context = Context(state.live, state.named, _locked(state), fill=state.fill)
+        context = Context(state.live, state.named, _locked(state), state.fill, state.edits)
         return cls(image, state.segmenter, state.scribbles, context, device, cold)
 
     def results(self, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None, None]:
@@ -90,6 +91,8 @@ class Frame:
         The settled result.
     memory : object
         Where the segmenter stood; see `Fit.memory`.
+    uncertainty : Uncertainty or None
+        How sure the labels are; None: unknown.
     """
 
     labels: NDArray[np.int32]
@@ -100,6 +103,7 @@ class Frame:
     seconds: float
     is_last: bool
     memory: object = None
+    uncertainty: Uncertainty | None = None
 
 
 class Fits:
@@ -149,15 +153,16 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
         if not (estimate.is_last or wanted(estimate)):
             yield None
             continue
-        labels = decode(estimate, run.image, run.scribbles, context=context)
-        context = context.followed_by(labels)
+        shown = decoded(estimate, run.image, run.scribbles, context=context)
+        context = context.followed_by(shown.labels)
         yield Frame(
-            labels=labels,
+            labels=shown.labels,
             step=estimate.step,
             total=estimate.total,
             loss=estimate.loss,
-            n_labels=int(np.count_nonzero(np.bincount(labels.ravel()))),
+            n_labels=int(np.count_nonzero(np.bincount(shown.labels.ravel()))),
             seconds=time.perf_counter() - began,
             is_last=estimate.is_last,
             memory=fit.memory(),
+            uncertainty=shown.uncertainty,
         )

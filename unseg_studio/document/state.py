@@ -19,6 +19,7 @@ from unseg_studio.data import (
     compose,
 )
 from unseg_studio.data.labels import is_cluster
+from unseg_studio.refinement import Uncertainty
 from unseg_studio.segmenters import Segmenter
 
 Phase = Literal["idle", "preparing", "running", "done", "stopped", "failed"]
@@ -47,6 +48,8 @@ class State:
         Once two categories have scribbles, they share the image and clusters without a name end.
     live : ndarray, (H, W) int32
         The newest labels from the engine, before the edits; 0 where there are none yet.
+    uncertainty : Uncertainty or None
+        How sure the engine was of them; None: it has not said.
     """
 
     categories: tuple[Category, ...]
@@ -57,6 +60,7 @@ class State:
     segmenter: Segmenter
     fill: bool
     live: NDArray[np.int32]
+    uncertainty: Uncertainty | None = None
     _shown: list[NDArray[np.int32]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:

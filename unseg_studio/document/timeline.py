@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.document.history import Packed
 from unseg_studio.document.solve import Frame
+from unseg_studio.refinement import Uncertainty
 
 MOST = 64
 """When there are more moments, every second one is forgotten: the steps between them double."""
@@ -28,6 +29,8 @@ class Moment:
         Clusters and categories.
     memory : object
         See `Fit.memory`.
+    uncertainty : Uncertainty or None
+        How sure the labels were.
     """
 
     step: int
@@ -35,13 +38,22 @@ class Moment:
     loss: float
     n_labels: int
     memory: object
+    uncertainty: Uncertainty | None
     _labels: Packed
 
     @classmethod
     def of(cls, frame: Frame) -> Moment:
         """Keep a frame."""
         packed = Packed(frame.labels)
-        return cls(frame.step, frame.total, frame.loss, frame.n_labels, frame.memory, packed)
+        return cls(
+            step=frame.step,
+            total=frame.total,
+            loss=frame.loss,
+            n_labels=frame.n_labels,
+            memory=frame.memory,
+            uncertainty=frame.uncertainty,
+            _labels=packed,
+        )
 
     @property
     def labels(self) -> NDArray[np.int32]:

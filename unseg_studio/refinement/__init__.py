@@ -4,5 +4,16 @@ from unseg_studio.refinement.appearance import looks_like
 from unseg_studio.refinement.edges import enlarged, sharpened
 from unseg_studio.refinement.guide import WORKING_SIZE, Guide, guide_of
 from unseg_studio.refinement.propagation import propagate
+from unseg_studio.refinement.uncertainty import Hint, Uncertainty
 
-__all__ = ["WORKING_SIZE", "Guide", "enlarged", "guide_of", "looks_like", "propagate", "sharpened"]
+__all__ = [
+    "WORKING_SIZE",
+    "Guide",
+    "Hint",
+    "Uncertainty",
+    "enlarged",
+    "guide_of",
+    "looks_like",
+    "propagate",
+    "sharpened",
+]
