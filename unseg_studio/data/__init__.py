@@ -14,6 +14,7 @@ from unseg_studio.data.labels import (
     compose,
     present_ids,
 )
+from unseg_studio.data.mosaic import Box, Mosaic, Tile
 from unseg_studio.data.reading import read_image
 from unseg_studio.data.region import Annotation, Region, regions_from_labels
 from unseg_studio.data.scribbles import UNMARKED, Scribbles
@@ -27,13 +28,16 @@ __all__ = [
     "UNEDITED",
     "UNMARKED",
     "Annotation",
+    "Box",
     "Category",
     "Edits",
     "Image",
+    "Mosaic",
     "Patch",
     "Region",
     "Scribbles",
     "Source",
+    "Tile",
     "UnreadableImageError",
     "cluster_ids",
     "compose",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unseg_studio.data.mosaic import IdPlane, Ids, Mosaic, Tile
 from unseg_studio.data.strokes import Patch
 
 UNEDITED = -1
 
 
-@dataclass(frozen=True, eq=False)
-class Edits:
+@dataclass(frozen=True, eq=False, init=False)
+class Edits(IdPlane):
     """`(H, W)` int32: -1 = none, 0 = erased by hand, otherwise the id put there. Immutable.
 
     A new run never touches them.
@@ -22,45 +22,51 @@ class Edits:
     Raises
     ------
     ValueError
-        If the array is not two-dimensional or holds ids below -1.
+        If an array is not two-dimensional or holds ids below -1.
     """
-
-    ids: NDArray[np.int32]
-
-    def __post_init__(self) -> None:
-        if self.ids.ndim != 2 or self.ids.dtype != np.int32:
-            raise ValueError(
-                f"Edits were given as {self.ids.dtype} of shape {self.ids.shape}; "
-                "accepted is a height x width array of int32."
-            )
-        if self.ids.size and self.ids.min() < UNEDITED:
-            raise ValueError(
-                f"Edits hold the id {self.ids.min()}; accepted are {UNEDITED} (not edited), 0 "
-                "(erased) and ids from 1 up."
-            )
-        self.ids.setflags(write=False)
 
     @classmethod
     def none(cls, shape: tuple[int, int]) -> Edits:
         """No corrections on a plane of this (height, width)."""
-        return cls(np.full(shape, UNEDITED, np.int32))
+        return cls(Mosaic.full(shape, UNEDITED))
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
-        return self.ids.shape[0], self.ids.shape[1]
-
-    @cached_property
     def is_empty(self) -> bool:
         """Nothing was corrected."""
-        return not (self.ids != UNEDITED).any()
+        return all(map(_is_blank, self.mosaic.tiles))
 
-    def put(self, patch: Patch, id_: int) -> Edits:
-        """Lay `id_` over the pixels of the patch; `UNEDITED` gives them back to the live labels."""
-        return Edits(patch.painted_on(self.ids, id_))
+    def put(self, patch: Patch, ids: int | NDArray[np.int32]) -> Edits:
+        """Lay an id, or the ids of the patch's rectangle, over the pixels of the patch.
+
+        `UNEDITED` gives them back to the live labels.
+        """
+        mosaic = self.mosaic.painted(patch, ids)
+        return self if mosaic is self.mosaic else Edits(mosaic)
 
     def laid_over(self, labels: NDArray[np.int32]) -> NDArray[np.int32]:
         """The live labels `(H, W)` int32 under these corrections."""
         shown = np.where(self.ids == UNEDITED, labels, self.ids)
         shown.setflags(write=False)
         return shown
+
+    def over(self, live: Mosaic) -> Mosaic:
+        """The live labels under these corrections."""
+        return live.mapped(_shown, self.mosaic)
+
+    @classmethod
+    def _accepted(cls, ids: Ids) -> Mosaic:
+        mosaic = super()._accepted(ids)
+        if ids.size and ids.min() < UNEDITED:
+            raise ValueError(
+                f"Edits hold the id {ids.min()}; accepted are {UNEDITED} (not edited), 0 "
+                "(erased) and ids from 1 up."
+            )
+        return mosaic
+
+
+def _is_blank(tile: Tile) -> bool:
+    return tile.holds_only(UNEDITED)
+
+
+def _shown(live: Tile, edits: Tile) -> NDArray[np.int32] | None:
+    return None if _is_blank(edits) else np.where(edits.ids == UNEDITED, live.ids, edits.ids)
