@@ -117,6 +117,7 @@ def renamed(state: State, old: int, new: int) -> State:
         named=_put(state.named, named, new),
         edits=_replaced(state.edits, old, new),
         live=_replaced(state.live, old, new),
+        uncertainty=state.uncertainty and state.uncertainty.renamed(old, new),
     )
 
 
@@ -132,6 +133,7 @@ def without_category(state: State, id_: int) -> State:
         named=_replaced(state.named, id_, UNEDITED),
         edits=_replaced(_put(state.edits, over_locked, NOTHING), id_, UNEDITED),
         live=_replaced(state.live, id_, NOTHING),
+        uncertainty=state.uncertainty and state.uncertainty.renamed(id_, NOTHING),
     )
 
 

@@ -8,14 +8,15 @@ left are regions, and the place is deep inside the one that holds the most doubt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+import zlib
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Planes = NDArray[np.float32]
+Pairs = NDArray[np.integer]
 
 BLUR = 0.01
 """Standard deviation of the blur, as a share of the longer side."""
@@ -25,6 +26,15 @@ LEAST = 0.2
 
 SHARE_OF_PEAK = 0.5
 """A region of doubt ends where the blurred doubt falls below this share of the largest."""
+
+_STEPS = 31
+"""Doubt is kept in so many steps: finer than eyes see, and small once packed."""
+
+_CERTAIN = 0.5 / _STEPS
+"""What is kept as no doubt."""
+
+_UNIT = 2**30
+_LABEL_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -37,35 +47,38 @@ class Hint:
         A pixel of the image.
     radius : float
         Of the largest circle around the pixel that is doubtful throughout, in pixels of the image.
-    between : tuple of int
-        Ids of the two labels that compete there, the more probable first; fewer where there are
-        fewer.
+    between : (int, int)
+        Ids of the two labels that compete there.
     """
 
     row: int
     col: int
     radius: float
-    between: tuple[int, ...] = ()
+    between: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """How sure the labels of one frame are.
+    """How sure the labels of one frame are; packed, so that every undo step can keep its own.
 
     Parameters
     ----------
-    levels : ndarray, (h, w) uint8
-        0 = certain, 255 = two labels are equally probable; on a plane at most as large as the
-        image.
     hint : Hint or None
         Where one stroke would help most; None: nowhere.
+    ids : tuple of int
+        What each of the K labels is called.
+    shape : tuple of int
+        (h, w) of the plane that the doubt was found on, at most as large as the image.
+    image_shape : tuple of int
+        (H, W) of the image.
     """
 
-    levels: NDArray[np.uint8]
-    hint: Hint | None = None
-
-    def __post_init__(self) -> None:
-        self.levels.setflags(write=False)
+    hint: Hint | None
+    ids: tuple[int, ...]
+    shape: tuple[int, int]
+    image_shape: tuple[int, int]
+    _doubt: bytes = field(repr=False)
+    _pairs: bytes = field(repr=False)
 
     @classmethod
     def of(
@@ -89,14 +102,41 @@ class Uncertainty:
         shape : tuple of int
             (H, W) of the image.
         """
-        doubt = np.where(settled, np.float32(0), uncertainty(posterior))
-        hint = next_stroke(doubt, posterior, ids=ids, shape=shape)
-        return cls(np.asarray(np.rint(doubt * 255), np.uint8), hint)
+        probabilities, labels = _two_best(posterior)
+        doubt = np.where(settled, np.float32(0), _lack_of_lead(probabilities))
+        pairs = np.where(doubt > _CERTAIN, _paired(labels, len(ids)), 0)
+        return cls._packed(doubt, pairs, ids, shape)
 
-    @cached_property
+    @classmethod
+    def _packed(
+        cls, doubt: Planes, pairs: Pairs, ids: tuple[int, ...], shape: tuple[int, int]
+    ) -> Uncertainty:
+        steps = np.asarray(np.rint(doubt * _STEPS), np.uint8)
+        return cls(
+            hint=next_stroke(doubt, pairs, ids=ids, shape=shape),
+            ids=ids,
+            shape=(doubt.shape[0], doubt.shape[1]),
+            image_shape=shape,
+            _doubt=zlib.compress(steps.tobytes(), level=1),
+            _pairs=zlib.compress(pairs.astype(_code_type(len(ids))).tobytes(), level=1),
+        )
+
+    @property
     def plane(self) -> Planes:
-        """The same from 0 to 1, (h, w) float32."""
-        return np.asarray(self.levels / np.float32(255), np.float32)
+        """0 = certain, 1 = two labels are equally probable; (h, w) float32, unpacked each time."""
+        steps = np.frombuffer(zlib.decompress(self._doubt), np.uint8).reshape(self.shape)
+        return np.asarray(steps / np.float32(_STEPS), np.float32)
+
+    def renamed(self, old: int, new: int) -> Uncertainty:
+        """What is left in doubt when one id is shown as another: nothing between the two."""
+        if old not in self.ids:
+            return self
+        ids = tuple(new if id_ == old else id_ for id_ in self.ids)
+        kind = _code_type(len(ids))
+        pairs = np.frombuffer(zlib.decompress(self._pairs), kind).reshape(self.shape)
+        first, second = (np.array(ids)[part] for part in divmod(pairs, kind.type(len(ids))))
+        doubt = np.where(first == second, np.float32(0), self.plane)
+        return self._packed(doubt, pairs, ids, self.image_shape)
 
 
 def uncertainty(posterior: Planes) -> Planes:
@@ -112,17 +152,41 @@ def uncertainty(posterior: Planes) -> Planes:
     ndarray, (h, w) float32
         0 = certain, 1 = the two best are equally probable; 0 everywhere for a single label.
     """
-    if len(posterior) == 1:
-        return np.zeros(posterior.shape[1:], np.float32)
-    best, second = np.maximum(*posterior[:2]), np.minimum(*posterior[:2])
-    for plane in posterior[2:]:
-        second = np.maximum(second, np.minimum(best, plane))
-        best = np.maximum(best, plane)
-    return np.asarray(np.clip(1 - (best - second), 0, 1), np.float32)
+    return _lack_of_lead(_two_best(posterior)[0])
+
+
+def _lack_of_lead(probabilities: Planes) -> Planes:
+    return np.asarray(np.clip(1 - (probabilities[0] - probabilities[1]), 0, 1), np.float32)
+
+
+def _two_best(posterior: Planes) -> tuple[Planes, NDArray[np.int64]]:
+    """The two largest of K probabilities, and which these are, (2, h, w) each.
+
+    A single label competes with itself at probability 0.
+    """
+    best = second = np.zeros(posterior.shape[1:], np.int64)
+    for label, plane in enumerate(posterior):
+        # Probability and number in one integer: a larger one is a more probable label.
+        marked = ((plane * _UNIT).astype(np.int64) << _LABEL_BITS) | label
+        second = np.maximum(second, np.minimum(best, marked))
+        best = np.maximum(best, marked)
+    both = np.stack([best, second])
+    probabilities = np.asarray((both >> _LABEL_BITS) / _UNIT, np.float32)
+    return probabilities, both & ((1 << _LABEL_BITS) - 1)
+
+
+def _paired(labels: NDArray[np.int64], count: int) -> Pairs:
+    """One number for each pair of labels, whichever leads: first * count + second."""
+    return np.asarray(labels.min(axis=0) * count + labels.max(axis=0))
+
+
+def _code_type(count: int) -> np.dtype[np.unsignedinteger]:
+    """The smallest type that holds the number of every pair."""
+    return np.dtype(np.uint16 if count <= 256 else np.uint32)
 
 
 def next_stroke(
-    doubt: Planes, posterior: Planes, *, ids: tuple[int, ...], shape: tuple[int, int]
+    doubt: Planes, pairs: Pairs, *, ids: tuple[int, ...], shape: tuple[int, int]
 ) -> Hint | None:
     """The place where one stroke would help most.
 
@@ -133,8 +197,8 @@ def next_stroke(
     ----------
     doubt : ndarray, (h, w) float32
         0 = certain or decided by the person, 1 = in doubt.
-    posterior : ndarray, (K, h, w) float32
-        Tells which labels compete at the place.
+    pairs : ndarray, (h, w) int
+        Which two of the K labels compete: first * K + second.
     ids : tuple of int
         What each of the K labels is called.
     shape : tuple of int
@@ -145,23 +209,27 @@ def next_stroke(
     Hint or None
         None where nothing is in doubt enough.
     """
-    blurred = cv2.GaussianBlur(
-        doubt, (0, 0), max(0.5, BLUR * max(doubt.shape)), borderType=cv2.BORDER_REPLICATE
-    )
-    blurred = np.where(doubt > 0, blurred, np.float32(0))
+    blurred = _blurred(doubt)
     peak = float(blurred.max())
     if peak < LEAST:
         return None
-    region = _heaviest_part(blurred, blurred >= max(LEAST, SHARE_OF_PEAK * peak))
-    depth = _depth(region)
-    row, col = np.unravel_index(int((depth * blurred).argmax()), doubt.shape)
+    depth = _depth(_heaviest_part(blurred, blurred >= max(LEAST, SHARE_OF_PEAK * peak)))
+    row, col = divmod(int((depth * blurred).argmax()), doubt.shape[1])
+    first, second = divmod(int(pairs[row, col]), len(ids))
     enlarge = shape[0] / doubt.shape[0], shape[1] / doubt.shape[1]
     return Hint(
         row=int((row + 0.5) * enlarge[0]),
         col=int((col + 0.5) * enlarge[1]),
         radius=float(depth[row, col]) * min(enlarge),
-        between=_rivals(posterior[:, row, col], ids),
+        between=(ids[first], ids[second]),
     )
+
+
+def _blurred(doubt: Planes) -> Planes:
+    """Doubt of the surroundings where there is doubt at all, so that no place is settled."""
+    sigma = max(0.5, BLUR * max(doubt.shape))
+    blurred = cv2.GaussianBlur(doubt, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return np.where(doubt > _CERTAIN, blurred, np.float32(0))
 
 
 def _heaviest_part(weights: Planes, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -176,8 +244,3 @@ def _depth(region: NDArray[np.bool_]) -> Planes:
     """Distance of each pixel to the nearest one outside, (h, w) float32; the border is outside."""
     padded = np.pad(region.astype(np.uint8), 1)
     return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1], np.float32)
-
-
-def _rivals(probabilities: Planes, ids: tuple[int, ...]) -> tuple[int, ...]:
-    """The ids of the two largest of (K,) probabilities, the larger first."""
-    return tuple(ids[i] for i in np.argsort(-probabilities, kind="stable")[:2])
