@@ -46,7 +46,7 @@ from unseg_studio.document.state import (
     with_locks_kept,
     without_category,
 )
-from unseg_studio.refinement import Uncertainty
+from unseg_studio.refinement import Hint, Uncertainty
 from unseg_studio.segmenters import Segmenter, default_segmenter
 
 Labels = NDArray[np.int32]
@@ -117,6 +117,14 @@ class Document:
     def uncertainty(self) -> Uncertainty | None:
         """How sure the engine was of its newest labels; None before the first frame."""
         return self._state.uncertainty
+
+    @property
+    def hint(self) -> Hint | None:
+        """Where one stroke would help most; None where nothing is in doubt enough."""
+        hint = self.uncertainty.hint if self.uncertainty else None
+        if hint is None or self.edits.mosaic.at(hint.row, hint.col) != UNEDITED:
+            return None  # what was corrected since the frame needs no stroke
+        return hint
 
     @property
     def scribbles(self) -> Scribbles:
