@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -13,6 +14,10 @@ MAX_RADIUS = 1000
 
 _FAR = 1e7
 """Pixels; coordinates beyond are moved here, within what OpenCV can draw."""
+
+
+_BLOCK = 128
+"""Pixels along the smallest block in which distances from a line are measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +77,11 @@ def stroke_patch(shape: tuple[int, int], points: ArrayLike, radius: float) -> Pa
     path, reach = _checked(points), int(np.ceil(radius))
     path = np.concatenate([path, path[-1:]])  # of a single point OpenCV draws nothing
     window = _window(shape, path, reach)
-    canvas = np.ones(window.shape, np.uint8)
+    canvas = np.zeros(window.shape, np.uint8)
     if canvas.size:
-        cv2.polylines(canvas, [window.contour(path)], isClosed=False, color=0, thickness=1)
-    if radius >= 1 and not canvas.all():
-        # Distances cost the same for a brush of any size, unlike a dilation.
-        distance = cv2.distanceTransform(canvas, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        return window.clipped(shape, distance <= radius)
-    return window.clipped(shape, canvas == 0)
+        cv2.polylines(canvas, [window.contour(path)], isClosed=False, color=1, thickness=1)
+    line = canvas.view(np.bool_)
+    return window.clipped(shape, _near(line, radius) if radius >= 1 else line)
 
 
 def polygon_patch(shape: tuple[int, int], points: ArrayLike) -> Patch:
@@ -90,6 +92,24 @@ def polygon_patch(shape: tuple[int, int], points: ArrayLike) -> Patch:
     if canvas.size:
         cv2.fillPoly(canvas, [window.contour(path)], color=1)
     return window.clipped(shape, canvas == 1)
+
+
+def _near(line: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """Pixels within `radius` of a set one, block by block: a long line leaves most of them empty.
+
+    Distances cost the same for a brush of any size, unlike a dilation.
+    """
+    reach = int(np.ceil(radius))
+    side = max(_BLOCK, 4 * reach)
+    near = np.zeros_like(line)
+    for top, left in product(*(range(0, length, side) for length in line.shape)):
+        if line[top : top + side, left : left + side].any():
+            rows = slice(max(0, top - reach), top + side + reach)
+            cols = slice(max(0, left - reach), left + side + reach)
+            away = (~line[rows, cols]).view(np.uint8)
+            distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            near[rows, cols] |= distance <= radius
+    return near
 
 
 @dataclass(frozen=True)
