@@ -11,6 +11,7 @@ from qtpy.QtGui import QAction, QKeySequence
 from qtpy.QtWidgets import QMenuBar, QToolBar
 
 from unseg_studio.app.faults import message_of
+from unseg_studio.app.status_line import NO_DOUBT
 from unseg_studio.app.tools import Tool
 from unseg_studio.widgets.category_list import HOTKEYS
 from unseg_studio.widgets.icons import icon
@@ -24,6 +25,9 @@ Bar = Literal["", "main", "tools"]
 
 GROW = 1.25
 """One press of a key changes brush size and zoom by this factor."""
+
+
+NO_FRAME = "There are no labels yet that could be in doubt; wait for the first ones of a run."
 
 
 def _never(window: MainWindow) -> str:
@@ -117,6 +121,17 @@ def _no_k(window: MainWindow) -> str:
     return f"{window.document.segmenter.title} has no number of clusters to choose."
 
 
+def _no_uncertainty(window: MainWindow) -> str:
+    """A heat map that is on can always be switched off."""
+    return "" if window.display.uncertainty or window.document.uncertainty else NO_FRAME
+
+
+def _no_hint(window: MainWindow) -> str:
+    if window.document.uncertainty is None:
+        return NO_FRAME
+    return "" if window.document.hint else NO_DOUBT
+
+
 def _last_category(window: MainWindow) -> str:
     if len(window.document.categories) > 1:
         return ""
@@ -173,6 +188,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("contours", "Outlines only", "Show outlines instead of filled areas.", "View",
             lambda w: w.toggle_contours(), ("C",), "contours", "main",
             checked=lambda w: w.display.contours),
+    Command("uncertainty", "Uncertainty", "Bright is where a scribble helps; dark is certain.",
+            "View", lambda w: w.toggle_uncertainty(), ("U",), "uncertainty", "main",
+            _no_uncertainty, checked=lambda w: w.display.uncertainty),
+    Command("next_stroke", "Go to next best stroke",
+            "Bring the place where one scribble would help most to the middle.", "View",
+            lambda w: w.go_to_next_stroke(), ("J",), "target", blocked=_no_hint),
     Command("fit", "Fit image", "Show the whole image; a double click does the same.", "View",
             lambda w: w.canvas.fit_view(), ("Ctrl+0",), "fit", "main"),
     Command("actual", "Actual size", "One image pixel on one screen pixel.", "View",

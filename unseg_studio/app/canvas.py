@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QLineF, QPointF, QRectF, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QLineF, QPointF, QRectF, Qt, QTimer, QVariantAnimation, Signal
 from qtpy.QtGui import (
     QColor,
     QDragEnterEvent,
@@ -34,9 +34,10 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QApplication, QWidget
 
 from unseg_studio.app.display import Look, value_at
+from unseg_studio.app.glow import RINGS, paint_legend, paint_ring
 from unseg_studio.app.layers import Layers, Pick, Style
 from unseg_studio.app.tools import ERASERS, PICKERS, Tool, Trail
-from unseg_studio.app.viewport import Viewport
+from unseg_studio.app.viewport import GRID_SCALE, Viewport
 from unseg_studio.data import NOTHING
 from unseg_studio.document import Document
 
@@ -56,6 +57,13 @@ _CLOSING_REACH = 8.0
 
 _LEGIBLE = 4.0
 """A brush circle of at least this radius on the screen replaces the cursor."""
+
+_FLASH_MS = 1400
+_FAINT = 0.6
+"""Opacity of the labels' outlines over the heat map."""
+
+_COMFORTABLE = 40.0
+"""A doubtful place is magnified to at least this radius on the screen."""
 
 _GESTURE_KEYS = frozenset(
     {Qt.Key.Key_Escape, Qt.Key.Key_Backspace, Qt.Key.Key_Return, Qt.Key.Key_Enter}
@@ -127,6 +135,9 @@ class Canvas(QWidget):
         self._said_click = False
         self._space_held = False
         self._peeking = False
+        self._flash = QVariantAnimation(self, startValue=1.0, endValue=0.0, duration=_FLASH_MS)
+        self._flash.valueChanged.connect(lambda: self.update())
+        self._flash.finished.connect(self.update)
         self._building = QTimer(self, interval=15)
         self._building.timeout.connect(self._on_building_timeout)
         self._prepare_widget()
@@ -149,6 +160,7 @@ class Canvas(QWidget):
     def set_document(self, document: Document | None) -> None:
         """Show another document, or the invitation to open one."""
         self._drop_gesture()
+        self._flash.stop()
         self._listen(document)
         self._layers = Layers(document) if document else None
         if self._layers and self._layers.building:
@@ -196,6 +208,22 @@ class Canvas(QWidget):
     def set_overlay_hidden(self, hidden: bool) -> None:
         """Show the bare image."""
         self._set_style(replace(self._style, hidden=hidden))
+
+    def set_uncertainty_shown(self, on: bool) -> None:
+        """Show where the labels are in doubt, and where one stroke would help most."""
+        self._set_style(replace(self._style, uncertainty=on))
+
+    def show_hint(self) -> None:
+        """Bring the place where one stroke would help most to the middle, and flash it."""
+        document = self.document()
+        hint = document.hint if document else None
+        if self._layers is None or hint is None:
+            return
+        viewport = self._layers.viewport
+        scale = max(viewport.scale, min(_COMFORTABLE / hint.radius, GRID_SCALE))
+        self._is_fitted = False
+        self._show(viewport.centred(hint.row + 0.5, hint.col + 0.5, scale=scale))
+        self._flash.start()
 
     def set_contrast(self, low: float, high: float, gamma: float) -> None:
         """Show `low` as black and `high` as white; `gamma` below 1 brightens the middle."""
@@ -258,6 +286,7 @@ class Canvas(QWidget):
             events = source.events
             for signal, slot in (
                 (events.labels_changed, self._on_labels_changed),
+                (events.uncertainty_changed, self._on_uncertainty_changed),
                 (events.scribbles_changed, self._on_scribbles_changed),
                 (events.categories_changed, self._on_categories_changed),
                 (events.active_changed, self._on_active_changed),
@@ -268,6 +297,11 @@ class Canvas(QWidget):
         if self._layers:
             self._layers.forget_overlay()
             self._refresh_hover()
+            self.update()
+
+    def _on_uncertainty_changed(self) -> None:
+        if self._layers:
+            self._layers.forget_glow()
             self.update()
 
     def _on_scribbles_changed(self) -> None:
@@ -309,6 +343,7 @@ class Canvas(QWidget):
         layers.set_view(layers.viewport, self.devicePixelRatioF())
         self._paint_layers(painter, layers)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_hint(painter, layers.document)
         self._paint_gesture(painter)
         self._paint_brush(painter)
 
@@ -323,9 +358,16 @@ class Canvas(QWidget):
     def _paint_layers(self, painter: QPainter, layers: Layers) -> None:
         ratio = layers.ratio
         layers.base().draw(painter, ratio)
+        style, heat = self._style, layers.glow() if self._shows_uncertainty else None
+        if heat:
+            heat.draw(painter, ratio)
+            style = replace(style, contours=True)
         if not self._is_hidden:
-            layers.labels(self._style).draw(painter, ratio)
-            if self._pick and (picked := layers.picked(self._pick)):
+            painter.setOpacity(_FAINT if heat else 1.0)
+            layers.labels(style).draw(painter, ratio)
+            painter.setOpacity(1.0)
+            pick = self._pick if self._pick and (self._pick.strong or not heat) else None
+            if pick and (picked := layers.picked(pick)):
                 picked.draw(painter, ratio)
             if marks := layers.marks():
                 marks.draw(painter, ratio)
@@ -335,6 +377,18 @@ class Canvas(QWidget):
             painter.setOpacity(self._ink_opacity(self._trail.tool))
             painter.drawImage(QPointF(0, 0), self._ink)
             painter.setOpacity(1.0)
+
+    def _paint_hint(self, painter: QPainter, document: Document) -> None:
+        """The legend of the heat map, and a ring where one stroke would help most."""
+        flash = self._flash.state() == QVariantAnimation.State.Running
+        if self._shows_uncertainty and document.uncertainty:
+            paint_legend(painter, QRectF(self.rect()))
+        if document.hint and (flash or self._shows_uncertainty):
+            hint = document.hint
+            (at,) = self._on_view(np.array([[hint.row, hint.col]]))
+            reach = hint.radius * (self._layers.viewport.scale if self._layers else 1.0)
+            left = float(self._flash.currentValue()) if flash else 0.0
+            paint_ring(painter, at, min(max(reach, RINGS[0]), RINGS[1]), flash=left)
 
     def _paint_gesture(self, painter: QPainter) -> None:
         """The polygon, lasso or drag in progress."""
@@ -714,6 +768,10 @@ class Canvas(QWidget):
     @property
     def _is_hidden(self) -> bool:
         return self._style.hidden or self._peeking
+
+    @property
+    def _shows_uncertainty(self) -> bool:
+        return self._style.uncertainty and not self._peeking
 
     def _in_image(self, at: QPointF) -> tuple[float, float]:
         return self._layers.viewport.to_image(at.x(), at.y()) if self._layers else (0.0, 0.0)

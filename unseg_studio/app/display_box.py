@@ -16,7 +16,7 @@ BRUSH_SHARE = 0.01
 
 
 class DisplayBox(QWidget):
-    """Opacity, contours, brush size; kept between starts.
+    """Opacity, contours, uncertainty, brush size; opacity and brush are kept between starts.
 
     Parameters
     ----------
@@ -28,17 +28,21 @@ class DisplayBox(QWidget):
 
     contours_changed = Signal(bool)
     """Outlines were switched on or off."""
+    uncertainty_changed = Signal(bool)
+    """The heat map was switched on or off."""
 
     def __init__(self, canvas: Canvas, settings: QSettings) -> None:
         super().__init__()
         self._canvas, self._settings = canvas, settings
         self._opacity = self._make_opacity()
         self._contours = QCheckBox("Outlines only (C)")
+        self._uncertainty = QCheckBox("Uncertainty (U)")
         self._brush = self._make_brush()
         self._lay_out()
 
         self._opacity.valueChanged.connect(self._on_opacity_edited)
         self._contours.toggled.connect(self._on_contours_toggled)
+        self._uncertainty.toggled.connect(self._on_uncertainty_toggled)
         self._brush.valueChanged.connect(canvas.set_brush_radius)
         canvas.brush_radius_changed.connect(self._on_brush_radius_changed)
         self._restore()
@@ -51,6 +55,20 @@ class DisplayBox(QWidget):
     def set_contours(self, on: bool) -> None:
         """Show outlines instead of filled areas, or the other way round."""
         self._contours.setChecked(on)
+
+    @property
+    def uncertainty(self) -> bool:
+        """The heat map is on."""
+        return bool(self._uncertainty.isChecked())
+
+    def set_uncertainty(self, on: bool) -> None:
+        """Show where the labels are in doubt, or the labels alone."""
+        self._uncertainty.setChecked(on)
+
+    def tell_uncertainty(self, tip: str, *, usable: bool) -> None:
+        """Say what the switch of the heat map does, or why it cannot be used."""
+        self._uncertainty.setToolTip(tip)
+        self._uncertainty.setEnabled(usable)
 
     def _make_opacity(self) -> QSlider:
         slider = QSlider(Qt.Orientation.Horizontal)
@@ -76,6 +94,7 @@ class DisplayBox(QWidget):
         layout.addRow("Opacity", self._opacity)
         layout.addRow("Brush", self._brush)
         layout.addRow(self._contours)
+        layout.addRow(self._uncertainty)
 
     def _restore(self) -> None:
         opacity = int(str(self._settings.value("display/opacity", OPACITY)))
@@ -97,6 +116,10 @@ class DisplayBox(QWidget):
     def _on_contours_toggled(self, on: bool) -> None:
         self._canvas.set_contours(on)
         self.contours_changed.emit(on)
+
+    def _on_uncertainty_toggled(self, on: bool) -> None:
+        self._canvas.set_uncertainty_shown(on)
+        self.uncertainty_changed.emit(on)
 
     def _on_brush_radius_changed(self, radius: float) -> None:
         with QSignalBlocker(self._brush):

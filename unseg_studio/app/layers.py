@@ -1,6 +1,6 @@
 """What a view shows of a document, drawn once and kept until it is out of date.
 
-From back to front: image, labels, outline of what is under the cursor, scribbles.
+From back to front: image, heat map, labels, outline of what is under the cursor, scribbles.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QPointF
 from qtpy.QtGui import QImage, QPainter
 
-from unseg_studio.app import overlay
+from unseg_studio.app import glow, overlay
 from unseg_studio.app.display import Look, Pyramid
 from unseg_studio.app.viewport import Viewport
 from unseg_studio.document import Document
@@ -39,11 +39,14 @@ class Style:
         Outlines instead of filled areas.
     hidden : bool
         The bare image.
+    uncertainty : bool
+        A heat map of the doubt; the labels step back to faint outlines.
     """
 
     opacity: float = 0.45
     contours: bool = False
     hidden: bool = False
+    uncertainty: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Layers:
         self._base: Layer | None = None
         self._ids: NDArray[np.int32] | None = None
         self._overlay: tuple[Style, Layer] | None = None
+        self._glow: Layer | None = None
         self._marks: tuple[Layer | None] | None = None
         self._marked: tuple[slice, slice] | None = None
         self._grid: Layer | None = None
@@ -127,6 +131,7 @@ class Layers:
             self._grid = self._marks = None
             self.forget_base()
             self.forget_overlay()
+            self.forget_glow()
 
     def forget_base(self) -> None:
         """The image looks different."""
@@ -135,6 +140,10 @@ class Layers:
     def forget_overlay(self) -> None:
         """The labels, or the colours of the categories, are different."""
         self._ids = self._overlay = self._picked = None
+
+    def forget_glow(self) -> None:
+        """The doubt is different."""
+        self._glow = None
 
     def forget_marks(self) -> None:
         """The scribbles, or the colours of the categories, are different."""
@@ -156,6 +165,15 @@ class Layers:
             layer = Layer(self._colored(style), samples.top, samples.left)
             self._overlay = style, layer
         return self._overlay[1]
+
+    def glow(self) -> Layer | None:
+        """The heat map of the doubt; None before the first frame."""
+        uncertainty = self.document.uncertainty
+        if self._glow is None and uncertainty is not None:
+            samples = self._device.samples()
+            heat = glow.glow(uncertainty.plane, self._device)
+            self._glow = Layer(heat, samples.top, samples.left)
+        return self._glow
 
     def marks(self) -> Layer | None:
         """The scribbles; None where there are none in sight."""

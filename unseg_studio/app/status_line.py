@@ -14,6 +14,8 @@ from unseg_studio.segmenters import resolve_device
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.run_bar import figures
 
+NO_DOUBT = "No place is in doubt enough to need a stroke."
+
 
 class StatusLine(QStatusBar):
     """Hint of the tool on the left; pointer, run and device on the right."""
@@ -91,6 +93,14 @@ def name_of(document: Document, id_: int) -> str:
         return "nothing"
     names = {category.id: category.name for category in document.categories}
     return names.get(id_, f"cluster {id_ - FIRST_CLUSTER + 1}")
+
+
+def hint_in_words(document: Document) -> str:
+    """Where one stroke would help most, and between what it would decide."""
+    if document.hint is None:
+        return NO_DOUBT
+    names = [name_of(document, id_) for id_ in document.hint.between]
+    return f"One stroke at the ring would help most: {' or '.join(names)}? (J goes there)"
 
 
 def device_in_words(device: str, *, loaded: bool) -> str:

@@ -17,7 +17,7 @@ from unseg_studio.app.files import Files
 from unseg_studio.app.hint_bar import HintBar
 from unseg_studio.app.message_bar import Message, MessageBar
 from unseg_studio.app.panels import Docks, Panels
-from unseg_studio.app.status_line import StatusLine
+from unseg_studio.app.status_line import StatusLine, hint_in_words
 from unseg_studio.app.tools import ERASERS, Tool
 from unseg_studio.data import NOTHING, Category, Image, new_category
 from unseg_studio.data.samples import icon_path
@@ -74,6 +74,7 @@ class MainWindow(QMainWindow):
         self._hovered: Hover | None = None
         self._is_leaving = False
         self._phase = ""
+        self._known = False, False
         self._docks = Docks(self, self.display)
         self._middle = self._make_middle()
         self._take(Document(image, _first_categories()))
@@ -88,6 +89,9 @@ class MainWindow(QMainWindow):
         self.canvas.files_dropped.connect(self.files.open_dropped)
         self.canvas.installEventFilter(self)
         self.display.contours_changed.connect(lambda _: self.actions_.refresh())
+        self.display.uncertainty_changed.connect(self._on_uncertainty_toggled)
+        self.actions_["uncertainty"].changed.connect(self._tell_display)
+        self._tell_display()
         self.messages.details_requested.connect(lambda m: DetailsDialog(m, self).open())
         self.files.document_made.connect(self._on_document_made)
         self.files.said.connect(self.tell)
@@ -114,7 +118,7 @@ class MainWindow(QMainWindow):
     def set_tool(self, tool: Tool) -> None:
         """Choose what the left button does."""
         self.canvas.set_tool(tool)
-        self.status_line.show_hint(tool.hint)
+        self._say_what_helps()
         self.actions_.refresh()
 
     def choose_category(self, number: int) -> None:
@@ -160,6 +164,15 @@ class MainWindow(QMainWindow):
         """Show outlines instead of filled areas, or the other way round."""
         self.display.set_contours(not self.display.contours)
 
+    def toggle_uncertainty(self) -> None:
+        """Show where the labels are in doubt, or the labels alone."""
+        self.display.set_uncertainty(not self.display.uncertainty)
+
+    def go_to_next_stroke(self) -> None:
+        """Show the place where one stroke would help most, and say what it would decide."""
+        self.canvas.show_hint()
+        self.status_line.show_hint(hint_in_words(self.document))
+
     def show_keys(self) -> None:
         """Open the sheet with every key."""
         KeySheet(self).show()
@@ -185,6 +198,8 @@ class MainWindow(QMainWindow):
         self._take(document)
         old_brush.deleteLater()
         old_pump.deleteLater()
+        self._known = False, False
+        self._say_what_helps()
         self.actions_.refresh()
         self.live.start()
 
@@ -216,6 +231,7 @@ class MainWindow(QMainWindow):
         follow(self, events.locks_changed, self._on_choice_changed)
         follow(self, events.segmenter_changed, self._on_choice_changed)
         follow(self, events.status_changed, self._on_status_changed)
+        follow(self, events.uncertainty_changed, self._on_uncertainty_changed)
 
     def _let_go(self, live: Live) -> None:
         live.stop()
@@ -286,6 +302,15 @@ class MainWindow(QMainWindow):
             self.canvas.setFocus()
         return super().eventFilter(watched, event)
 
+    def _say_what_helps(self) -> None:
+        """Beside the heat map: where a stroke helps; otherwise what the tool does."""
+        asked = self.display.uncertainty and self.document.uncertainty
+        self.status_line.show_hint(hint_in_words(self.document) if asked else self.tool.hint)
+
+    def _tell_display(self) -> None:
+        action = self.actions_["uncertainty"]
+        self.display.tell_uncertainty(action.toolTip(), usable=action.isEnabled())
+
     def _hide_overlay(self, hidden: bool) -> None:
         self.overlay_hidden = hidden
         self.canvas.set_overlay_hidden(hidden)
@@ -298,9 +323,23 @@ class MainWindow(QMainWindow):
 
     def _on_history_changed(self) -> None:
         self.setWindowModified(self.files.may_be_dirty)
+        self._say_what_helps()
         self.actions_.refresh()
 
+    def _on_uncertainty_toggled(self) -> None:
+        self._say_what_helps()
+        self.actions_.refresh()
+
+    def _on_uncertainty_changed(self) -> None:
+        """Frames come often; what can be used changes seldom."""
+        known = self.document.uncertainty is not None, self.document.hint is not None
+        if known != self._known:
+            self._known = known
+            self.actions_.refresh()
+        self._say_what_helps()
+
     def _on_choice_changed(self) -> None:
+        self._say_what_helps()
         self.actions_.refresh()
 
     def _on_status_changed(self, status: RunStatus) -> None:
