@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from unseg_studio.data import Category, Image, Scribbles
+from unseg_studio.data import Category, Image, Mosaic, Scribbles
 from unseg_studio.document import Document
 from unseg_studio.document.history import History
 from unseg_studio.document.state import State, fresh_state
@@ -239,10 +239,11 @@ def test_a_thousand_strokes_on_a_photograph_take_little_memory() -> None:
 def test_labels_that_follow_a_stroke_cost_what_changed_in_them() -> None:
     history, state = History(), _photograph_state()
     cuts = np.indices(state.live.shape)[1] * 16 // 481 + 1001
-    state = state.changed(live=cuts.astype(np.int32))
+    state = state.changed(proposal=Mosaic.of(cuts.astype(np.int32)))
     for step in range(100):
         history.begin("stroke", state)
-        state = state.changed(live=np.roll(state.live, step % 3 - 1, axis=1))
+        rolled = np.roll(state.live, step % 3 - 1, axis=1)
+        state = state.changed(proposal=Mosaic.of(rolled))
     history.begin("end", state)
     assert history.n_bytes < 2 * state.live.nbytes
 

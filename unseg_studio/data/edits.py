@@ -51,7 +51,9 @@ class Edits(IdPlane):
 
     def over(self, live: Mosaic) -> Mosaic:
         """The live labels under these corrections."""
-        return live.mapped(_shown, self.mosaic)
+        pairs = zip(live.tiles, self.mosaic.tiles, strict=True)
+        tiles = tuple(shown_tile(*pair) for pair in pairs)
+        return live if tiles == live.tiles else Mosaic(live.shape, tiles)
 
     @classmethod
     def _accepted(cls, ids: Ids) -> Mosaic:
@@ -68,5 +70,8 @@ def _is_blank(tile: Tile) -> bool:
     return tile.holds_only(UNEDITED)
 
 
-def _shown(live: Tile, edits: Tile) -> NDArray[np.int32] | None:
-    return None if _is_blank(edits) else np.where(edits.ids == UNEDITED, live.ids, edits.ids)
+def shown_tile(live: Tile, edits: Tile) -> Tile:
+    """A tile of live labels under the corrections in the same place."""
+    if _is_blank(edits):
+        return live
+    return Tile(np.where(edits.ids == UNEDITED, live.ids, edits.ids))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -23,9 +24,10 @@ from unseg_studio.data import (
     Category,
     Edits,
     Image,
+    Mosaic,
     Patch,
     Scribbles,
-    cluster_ids,
+    Tile,
     new_category,
     polygon_patch,
     regions_from_labels,
@@ -42,7 +44,6 @@ from unseg_studio.document.state import (
     State,
     fresh_state,
     renamed,
-    same,
     with_locks_kept,
     without_category,
 )
@@ -58,8 +59,10 @@ FIRST_SPLIT = FIRST_CLUSTER + 1000
 class DocumentEvents(SignalGroup):
     """What is now true; emitted in the thread that called the verb."""
 
-    scribbles_changed = Signal(Scribbles)
-    labels_changed = Signal(np.ndarray)
+    scribbles_changed = Signal(Scribbles, tuple)
+    """The scribbles, and the rectangle in which they are different, as two slices."""
+    labels_changed = Signal(tuple)
+    """Rows and columns, as slices, of the rectangle in which the labels are different."""
     uncertainty_changed = Signal(object)
     categories_changed = Signal(tuple)
     locks_changed = Signal(frozenset)
@@ -110,8 +113,16 @@ class Document:
 
     @property
     def labels(self) -> Labels:
-        """What is shown and exported, `(H, W)` int32, read-only."""
+        """What is shown and exported, `(H, W)` int32, read-only.
+
+        Put together when it is asked for; `shown` costs nothing.
+        """
         return self._state.labels
+
+    @property
+    def shown(self) -> Mosaic:
+        """The labels in tiles: for a part of them, a pixel, their areas."""
+        return self._state.shown
 
     @property
     def uncertainty(self) -> Uncertainty | None:
@@ -309,14 +320,14 @@ class Document:
                 f"The parts were given as an array of shape {parts.shape}; accepted is the "
                 f"image's, {self.image.shape}."
             )
-        mask = (parts > 1) & (self.labels == id_)
-        ids = np.where(mask, parts - 2 + self._free_cluster(), self.edits.ids)
-        self._act("split", edits=Edits(ids.astype(np.int32)))
+        cut = partial(_cut_tile, id_, self._free_cluster())
+        pieces = Mosaic.of(np.array(parts, np.int32))
+        self._act("split", edits=Edits(self.edits.mosaic.mapped(cut, self.shown, pieces)))
 
     def name_all_clusters(self, prefix: str = "cluster") -> None:
         """Make a category of every cluster without a name, as a batch without a person does."""
         state = self._state
-        for cluster in cluster_ids(self.labels):
+        for cluster in sorted(filter(is_cluster, self.shown.areas)):
             category = new_category(state.categories, _free_name(prefix, state.categories), "stuff")
             named = renamed(state, cluster, category.id)
             state = named.changed(categories=(*state.categories, category))
@@ -398,12 +409,13 @@ class Document:
         """Ask for the first labels of a new document; no undo step."""
         self.events.steered.emit(True)
 
-    def show(self, live: Labels, uncertainty: Uncertainty | None = None) -> None:
+    def show(self, live: Labels | Mosaic, uncertainty: Uncertainty | None = None) -> None:
         """Take new labels from the engine: part of the step that asked for them.
 
         After undo no step is open; what the engine shows then is a step of its own.
         """
-        new = self._state.changed(live=live, uncertainty=uncertainty)
+        proposal = self._as_proposal(live)
+        new = self._state.changed(proposal=proposal, uncertainty=uncertainty)
         if new is self._state:
             return
         apart = self._history.is_between_steps
@@ -413,12 +425,12 @@ class Document:
         if apart:
             self.events.history_changed.emit()
 
-    def look_back(self, live: Labels, step: int, *, uncertainty: Uncertainty | None = None) -> None:
+    def look_back(
+        self, live: Labels | Mosaic, step: int, *, uncertainty: Uncertainty | None = None
+    ) -> None:
         """Show the labels of an earlier step of the run again; what was named since stays so."""
-        named = self._state.named.ids
-        renamed = (named != UNEDITED) & (live >= FIRST_CLUSTER)
-        live = np.where(renamed, named, live)
-        self._act(f"look back to step {step}", live=live, uncertainty=uncertainty)
+        proposal = self._as_proposal(live).mapped(_renamed_tile, self._state.named.mosaic)
+        self._act(f"look back to step {step}", proposal=proposal, uncertainty=uncertainty)
 
     def report(self, status: RunStatus) -> None:
         """Say what the engine is doing."""
@@ -480,6 +492,11 @@ class Document:
         self.require_unlocked(new)
         self._take(text, renamed(self._state, old, new))
 
+    def _as_proposal(self, live: Labels | Mosaic) -> Mosaic:
+        if isinstance(live, Mosaic):
+            return live
+        return Mosaic.of(np.asarray(live, np.int32), like=self._state.proposal)
+
     def _given_to_surroundings(self, patch: Patch, id_: int) -> Edits:
         """Give the pixels of a patch to what is around it, but neither to `id_` nor to locks."""
         barred = np.isin(self.labels, [id_, *self.locks])
@@ -498,15 +515,15 @@ class Document:
         """Raise ValueError if this is neither a category nor a cluster on the screen."""
         if not is_cluster(id_):
             self.category(id_)
-        elif not (self.labels == id_).any():
+        elif not self.shown.holds(id_):
             raise ValueError(
                 f"There is no cluster {id_} on the image; accepted are clusters that are shown, "
                 "and categories. Point at one."
             )
 
     def _free_cluster(self) -> int:
-        planes = (self._state.live, self.edits.ids, self._state.named.ids)
-        return max(FIRST_SPLIT, 1 + max(int(plane.max()) for plane in planes))
+        mosaics = (self._state.proposal, self.edits.mosaic, self._state.named.mosaic)
+        return max(FIRST_SPLIT, 1 + max(max(mosaic.areas) for mosaic in mosaics))
 
     def _act(self, text: str, **changes: Any) -> None:
         self._take(text, with_locks_kept(self._state.changed(**changes), self._state))
@@ -542,16 +559,16 @@ class Document:
         old, self._state = self._state, new
         if new.categories != old.categories:
             self.events.categories_changed.emit(new.categories)
-        if new.scribbles is not old.scribbles:
-            self.events.scribbles_changed.emit(new.scribbles)
+        if drawn := new.scribbles.mosaic.difference(old.scribbles.mosaic):
+            self.events.scribbles_changed.emit(new.scribbles, drawn)
         if new.locks != old.locks:
             self.events.locks_changed.emit(new.locks)
         if new.segmenter != old.segmenter:
             self.events.segmenter_changed.emit(new.segmenter)
         if new.fill != old.fill:
             self.events.fill_changed.emit(new.fill)
-        if not same(new.labels, old.labels):
-            self.events.labels_changed.emit(new.labels)
+        if relabeled := new.shown.difference(old.shown):
+            self.events.labels_changed.emit(relabeled)
         if new.uncertainty is not old.uncertainty:
             self.events.uncertainty_changed.emit(new.uncertainty)
 
@@ -560,13 +577,28 @@ def _steers(old: State, new: State) -> bool:
     """Say whether the engine has to answer: strokes, the rule for filling, or labels given up."""
     if new.scribbles is not old.scribbles or new.fill != old.fill:
         return True
-    given_up = (new.live == NOTHING) & (old.live != NOTHING)
-    return new.live is not old.live and bool(given_up.any())
+    pairs = zip(new.proposal.tiles, old.proposal.tiles, strict=True)
+    return any(
+        now is not then and ((now.ids == NOTHING) & (then.ids != NOTHING)).any()
+        for now, then in pairs
+    )
 
 
 def _concerns_a_run(old: State, new: State) -> bool:
     """Say whether the frames of a run that began before would contradict the new state."""
     return new.named is not old.named or new.locks != old.locks
+
+
+def _cut_tile(id_: int, first: int, edits: Tile, shown: Tile, parts: Tile) -> Labels | None:
+    """Part 2, 3, ... of an id, where it is shown, become the ids `first`, `first` + 1, ..."""
+    cut = (parts.ids > 1) & (shown.ids == id_)
+    return np.where(cut, parts.ids - 2 + first, edits.ids) if cut.any() else None
+
+
+def _renamed_tile(live: Tile, named: Tile) -> Labels | None:
+    """Clusters take the ids under which they were named."""
+    given = (named.ids != UNEDITED) & (live.ids >= FIRST_CLUSTER)
+    return np.where(given, named.ids, live.ids) if given.any() else None
 
 
 def _free_name(prefix: str, categories: Sequence[Category]) -> str:

@@ -9,20 +9,21 @@ engine made of it: undoing a stroke brings back the labels from before the strok
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from imagecodecs import lz4_decode, lz4_encode
 from numpy.typing import NDArray
 
-from unseg_studio.data import Patch
-from unseg_studio.document.state import UNDOABLE, Plane, State, ids_of, with_ids
+from unseg_studio.data import Box, Mosaic, Tile
+from unseg_studio.data.mosaic import bounds
+from unseg_studio.document.state import UNDOABLE, Plane, State, mosaic_of, same, with_mosaic
 
 _packer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unseg-undo")
-"""zlib lets go of the interpreter lock, so packing never makes the screen wait."""
+"""Compression lets go of the interpreter lock, so packing never makes the screen wait."""
 
 
 class Packed:
@@ -30,13 +31,12 @@ class Packed:
 
     def __init__(self, array: NDArray[np.int32]) -> None:
         self._shape = array.shape
-        self._bytes: Future[bytes] = _packer.submit(_compress, np.ascontiguousarray(array))
+        self._bytes: Future[bytes] = _packer.submit(_compress, array)
 
     @property
     def array(self) -> NDArray[np.int32]:
         """The array again."""
-        raw = zlib.decompress(self._bytes.result())
-        return np.frombuffer(raw, np.int32).reshape(self._shape)
+        return _expanded(self._bytes.result(), self._shape)
 
     @property
     def n_bytes(self) -> int:
@@ -45,21 +45,57 @@ class Packed:
 
 
 def _compress(array: NDArray[np.int32]) -> bytes:
-    return zlib.compress(array.tobytes(), level=1)
+    return bytes(lz4_encode(array.tobytes(), header=True))
+
+
+def _expanded(packed: bytes, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    return np.frombuffer(lz4_decode(packed, header=True), np.int32).reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayChange:
-    """The rectangle of a plane that changed, and the bits that differ: they lead both ways."""
+class TileChange:
+    """The rectangle of a tile that changed, and the bits that differ: they lead both ways."""
 
-    place: tuple[slice, slice]
-    bits: Packed
+    number: int
+    place: Box
+    bits: bytes
+
+    def applied(self, tile: Tile) -> Tile:
+        """The tile after the change, given the one before it; or the other way round."""
+        ids = tile.ids.copy()
+        part = ids[self.place]
+        part ^= _expanded(self.bits, part.shape)
+        return Tile(ids)
+
+
+class PlaneChange:
+    """What changed in a plane, tile by tile, compressed in the background."""
+
+    def __init__(self, before: Mosaic, after: Mosaic) -> None:
+        pairs = [(n, before.tiles[n], after.tiles[n]) for n in before.apart(after)]
+        self._tiles: Future[list[TileChange]] = _packer.submit(_tile_changes, pairs)
 
     def applied(self, plane: Plane) -> Plane:
         """The plane after the change, given the one before it; or the other way round."""
-        ids = ids_of(plane).copy()
-        ids[self.place] ^= self.bits.array
-        return with_ids(plane, ids)
+        mosaic = mosaic_of(plane)
+        tiles = {change.number: change.applied(mosaic.tiles[change.number])
+                 for change in self._tiles.result()}  # fmt: skip
+        return with_mosaic(plane, mosaic.with_tiles(tiles))
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that it takes once packed."""
+        return sum(len(change.bits) for change in self._tiles.result())
+
+
+def _tile_changes(pairs: list[tuple[int, Tile, Tile]]) -> list[TileChange]:
+    changes = []
+    for number, before, after in pairs:
+        bits = before.ids ^ after.ids
+        place = bounds(bits != 0)
+        if place is not None:
+            changes.append(TileChange(number, place, _compress(bits[place])))
+    return changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +119,7 @@ class Step:
     """
 
     text: str
-    changes: dict[str, ArrayChange | ValueChange]
+    changes: dict[str, PlaneChange | ValueChange]
 
     @classmethod
     def between(cls, text: str, before: State, after: State) -> Step:
@@ -106,27 +142,24 @@ class Step:
     @property
     def n_bytes(self) -> int:
         """Memory that the planes of the step take."""
-        planes = (c.bits for c in self.changes.values() if isinstance(c, ArrayChange))
-        return sum(bits.n_bytes for bits in planes)
+        return sum(c.n_bytes for c in self.changes.values() if isinstance(c, PlaneChange))
 
     def _applied(self, state: State, side: Callable[[ValueChange], Any]) -> State:
         values = {
             name: change.applied(getattr(state, name))
-            if isinstance(change, ArrayChange)
+            if isinstance(change, PlaneChange)
             else side(change)
             for name, change in self.changes.items()
         }
         return state.changed(**values)
 
 
-def _change(before: Any, after: Any) -> ArrayChange | ValueChange | None:
-    if not isinstance(before, Plane):
-        return ValueChange(before, after) if before != after else None
-    bits = ids_of(before) ^ ids_of(after)
-    place = Patch.whole(bits != 0).slices
-    if place[0].start == place[0].stop:
+def _change(before: Any, after: Any) -> PlaneChange | ValueChange | None:
+    if same(before, after):
         return None
-    return ArrayChange(place, Packed(bits[place]))
+    if isinstance(before, Plane):
+        return PlaneChange(mosaic_of(before), mosaic_of(after))
+    return ValueChange(before, after)
 
 
 class History:
@@ -136,6 +169,7 @@ class History:
         self._past: list[Step] = []
         self._future: list[Step] = []
         self._open: tuple[str, State] | None = None
+        self._ahead: State | None = None
 
     @property
     def undo_text(self) -> str | None:
@@ -167,23 +201,29 @@ class History:
 
     def undo(self, state: State) -> State | None:
         """The state before the newest step, None when there is none."""
-        self._close(state)
+        before = self._close(state)
         if not self._past:
             return None
         step = self._past.pop()
         self._future.append(step)
-        return step.undone(state)
+        self._ahead = state
+        return before or step.undone(state)
 
     def redo(self, state: State) -> State | None:
         """The state after the step that was undone last, None when there is none."""
         if not self._future:
             return None
-        step = self._future.pop()
+        step, ahead = self._future.pop(), self._ahead
         self._past.append(step)
-        return step.redone(state)
+        self._ahead = None
+        return ahead or step.redone(state)
 
-    def _close(self, state: State) -> None:
-        if self._open:
-            text, before = self._open
-            self._past.append(Step.between(text, before, state))
-            self._open = None
+    def _close(self, state: State) -> State | None:
+        """End the open step, where there is one: the state before it, which need not be packed."""
+        self._ahead = None
+        if self._open is None:
+            return None
+        text, before = self._open
+        self._past.append(Step.between(text, before, state))
+        self._open = None
+        return before

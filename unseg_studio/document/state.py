@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -15,9 +16,11 @@ from unseg_studio.data import (
     Category,
     Edits,
     Image,
+    Mosaic,
     Scribbles,
-    compose,
+    Tile,
 )
+from unseg_studio.data.edits import shown_tile
 from unseg_studio.data.labels import is_cluster
 from unseg_studio.refinement import Uncertainty
 from unseg_studio.segmenters import Segmenter
@@ -46,7 +49,7 @@ class State:
         Method and parameters.
     fill : bool
         Once two categories have scribbles, they share the image and clusters without a name end.
-    live : ndarray, (H, W) int32
+    proposal : Mosaic
         The newest labels from the engine, before the edits; 0 where there are none yet.
     uncertainty : Uncertainty or None
         How sure the engine was of them; None: it has not said.
@@ -59,22 +62,26 @@ class State:
     locks: frozenset[int]
     segmenter: Segmenter
     fill: bool
-    live: NDArray[np.int32]
+    proposal: Mosaic
     uncertainty: Uncertainty | None = None
-    _shown: list[NDArray[np.int32]] = field(default_factory=list, init=False, repr=False)
+    _shown: list[Mosaic] = field(default_factory=list, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self.live.setflags(write=False)
+    @property
+    def shown(self) -> Mosaic:
+        """What is on the screen and exported: the live labels under the edits."""
+        if not self._shown:
+            self._shown.append(self.edits.over(self.proposal))
+        return self._shown[0]
 
     @property
     def labels(self) -> NDArray[np.int32]:
-        """What is on the screen and exported: the live labels under the edits.
+        """`shown` as an array, `(H, W)` int32, read-only; put together when first asked for."""
+        return self.shown.array
 
-        `(H, W)` int32, read-only.
-        """
-        if not self._shown:
-            self._shown.append(compose(self.live, self.edits))
-        return self._shown[0]
+    @property
+    def live(self) -> NDArray[np.int32]:
+        """`proposal` as an array, `(H, W)` int32, read-only; put together when first asked for."""
+        return self.proposal.array
 
     def changed(self, **changes: Any) -> State:
         """A copy with other values; this very state where none of them is different."""
@@ -82,43 +89,64 @@ class State:
         if not different:
             return self
         new = replace(self, **different)
-        if not different.keys() & {"live", "edits"}:
-            new._shown.extend(self._shown)
+        new._shown.append(self._shown_in(new))
         return new
+
+    def _shown_in(self, new: State) -> Mosaic:
+        """What another state shows, made anew only where it has other tiles."""
+        proposed, edited = new.proposal, new.edits.mosaic
+        apart = {*proposed.apart(self.proposal), *edited.apart(self.edits.mosaic)}
+        tiles = {n: shown_tile(proposed.tiles[n], edited.tiles[n]) for n in apart}
+        shown = self.shown.with_tiles(tiles)
+        return proposed if shown.tiles == proposed.tiles else shown
 
 
 UNDOABLE = tuple(f.name for f in fields(State) if f.init)
 
-Plane = Scribbles | Edits | np.ndarray
+Plane = Scribbles | Edits | Mosaic
 """What of a state has a value for every pixel."""
 
 AnyPlane = TypeVar("AnyPlane", bound=Plane)
 
 
-def ids_of(plane: Plane) -> NDArray[np.int32]:
-    """The `(H, W)` int32 array of a plane."""
-    return plane if isinstance(plane, np.ndarray) else plane.ids
+def mosaic_of(plane: Plane) -> Mosaic:
+    """The ids of a plane."""
+    return plane if isinstance(plane, Mosaic) else plane.mosaic
+
+
+def with_mosaic(plane: AnyPlane, mosaic: Mosaic) -> AnyPlane:
+    """A plane of the same kind with other ids; the plane itself where they are the same."""
+    if mosaic is mosaic_of(plane):
+        return plane
+    return cast("AnyPlane", mosaic if isinstance(plane, Mosaic) else type(plane)(mosaic))
 
 
 def same(one: Any, other: Any) -> bool:
     """Say whether two values of a field of `State` are equal."""
     if isinstance(one, Plane):
-        return one is other or np.array_equal(ids_of(one), ids_of(other))
+        return one is other or mosaic_of(one).equals(mosaic_of(other))
     return bool(one == other)
 
 
 def renamed(state: State, old: int, new: int) -> State:
     """Show every pixel of one id under another, now and in later frames and runs."""
-    named = (state.labels == old) | (state.named.ids == old)
-    if state.labels is not state.live:
-        named |= state.live == old
+    named = partial(_named_tile, old, new)
     return state.changed(
         scribbles=_replaced(state.scribbles, old, UNMARKED if is_cluster(new) else new),
-        named=_put(state.named, named, new),
+        named=Edits(state.named.mosaic.mapped(named, state.shown, state.proposal)),
         edits=_replaced(state.edits, old, new),
-        live=_replaced(state.live, old, new),
+        proposal=_replaced(state.proposal, old, new),
         uncertainty=state.uncertainty and state.uncertainty.renamed(old, new),
     )
+
+
+def _named_tile(old: int, new: int, *tiles: Tile) -> NDArray[np.int32] | None:
+    """Write the new name where the names before, what is shown or the proposal are the old id."""
+    holders = {tile for tile in tiles if tile.holds(old)}
+    if not holders:
+        return None
+    mask = np.logical_or.reduce([tile.ids == old for tile in holders])
+    return np.where(mask, np.int32(new), tiles[0].ids)
 
 
 def without_category(state: State, id_: int) -> State:
@@ -126,46 +154,42 @@ def without_category(state: State, id_: int) -> State:
 
     Where its corrections lie over a locked category, which must not gain them, nothing is left.
     """
-    over_locked = (state.edits.ids == id_) & np.isin(state.live, list(state.locks))
+
+    def given_back(edits: Tile, live: Tile) -> NDArray[np.int32] | None:
+        if not edits.holds(id_):
+            return None
+        left = np.where(np.isin(live.ids, [*state.locks]), np.int32(NOTHING), np.int32(UNEDITED))
+        return np.where(edits.ids == id_, left, edits.ids)
+
     return state.changed(
         categories=tuple(c for c in state.categories if c.id != id_),
         scribbles=_replaced(state.scribbles, id_, UNMARKED),
         named=_replaced(state.named, id_, UNEDITED),
-        edits=_replaced(_put(state.edits, over_locked, NOTHING), id_, UNEDITED),
-        live=_replaced(state.live, id_, NOTHING),
+        edits=Edits(state.edits.mosaic.mapped(given_back, state.proposal)),
+        proposal=_replaced(state.proposal, id_, NOTHING),
         uncertainty=state.uncertainty and state.uncertainty.renamed(id_, NOTHING),
     )
 
 
 def with_locks_kept(new: State, old: State) -> State:
     """Take back the corrections by which a locked category would lose or gain pixels."""
-    if not old.locks or new.edits is old.edits or new.live is not old.live:
+    if not old.locks or new.edits is old.edits or new.proposal is not old.proposal:
         return new
-    locked = list(old.locks)
-    held = np.isin(old.labels, locked) | np.isin(new.labels, locked)
-    refused = held & (old.labels != new.labels)
+    locked = [*old.locks]
+
+    def kept(edits: Tile, before: Tile, shown: Tile, was: Tile) -> NDArray[np.int32] | None:
+        if edits is before:
+            return None
+        held = np.isin(was.ids, locked) | np.isin(shown.ids, locked)
+        return np.where(held & (was.ids != shown.ids), before.ids, edits.ids)
+
     values = {name: getattr(new, name) for name in UNDOABLE}
-    values["edits"] = Edits(np.where(refused, old.edits.ids, new.edits.ids))
-    return old.changed(**values)
-
-
-def with_ids(plane: AnyPlane, ids: NDArray[np.int32]) -> AnyPlane:
-    """A plane of the same kind with other ids, read-only."""
-    ids.setflags(write=False)
-    return cast("AnyPlane", ids if isinstance(plane, np.ndarray) else type(plane)(ids))
+    mosaic = new.edits.mosaic.mapped(kept, old.edits.mosaic, new.shown, old.shown)
+    return old.changed(**{**values, "edits": Edits(mosaic)})
 
 
 def _replaced(plane: AnyPlane, old: int, new: int) -> AnyPlane:
-    return _put(plane, ids_of(plane) == old, new)
-
-
-def _put(plane: AnyPlane, mask: NDArray[np.bool_], id_: int) -> AnyPlane:
-    """The plane with `id_` where the mask is set; the plane itself where that is nowhere."""
-    if not mask.any():
-        return plane
-    ids = ids_of(plane).copy()
-    ids[mask] = id_
-    return with_ids(plane, ids)
+    return with_mosaic(plane, mosaic_of(plane).replaced(old, new))
 
 
 def fresh_state(image: Image, categories: tuple[Category, ...], segmenter: Segmenter) -> State:
@@ -178,7 +202,7 @@ def fresh_state(image: Image, categories: tuple[Category, ...], segmenter: Segme
         locks=frozenset(),
         segmenter=segmenter,
         fill=True,
-        live=np.zeros(image.shape, np.int32),
+        proposal=Mosaic.full(image.shape, NOTHING),
     )
 
 
