@@ -11,7 +11,7 @@ VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),LIBGL_ALWAYS_SOFTWARE=
 
 export PYTHON
 
-.PHONY: run test lint bench screenshots clean help system-app system-test
+.PHONY: run test lint bench bench-scribbles screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
@@ -34,6 +34,10 @@ lint: $(VENV)/ready-test
 bench: $(VENV)/ready-app
 	$(BIN)/unseg-studio bench latency
 
+bench-scribbles: $(VENV)/ready-test
+	$(if $(DATA),,$(error Say where the image sets lie: make bench-scribbles DATA=folder))
+	$(BIN)/unseg-studio bench scribbles --data $(DATA) $(BENCH_ARGS)
+
 screenshots: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.screenshots
 
@@ -46,6 +50,8 @@ help:
 	@echo "make test         set up, then ruff, mypy, import-linter and all tests; PYTEST_ARGS='-k coco'"
 	@echo "make lint         ruff, mypy and import-linter only"
 	@echo "make bench        measure how fast a stroke is answered on this machine"
+	@echo "make bench-scribbles DATA=folder"
+	@echo "                  play image sets with scribbles, beside other methods; BENCH_ARGS='--quick'"
 	@echo "make screenshots  take the pictures in assets/screenshots again"
 	@echo "make clean        remove what the other targets made"
 	@echo "PYTHON=python3.12 uses another Python (3.11 or later)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -28,3 +29,36 @@ def latency(
     from unseg_studio.bench.latency import Plan, run_latency
 
     run_latency(Plan(image, strokes, documents, large=large, device=device), csv=csv)
+
+
+@bench.command()
+def scribbles(
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder of image sets: each with images, masks and a MANIFEST.json."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(
+        "out/bench"
+    ),
+    sets: Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets.")] = None,
+    methods: Annotated[str | None, typer.Option(metavar="A,B", help="Only these methods.")] = None,
+    images: Annotated[int | None, typer.Option(help="Of each set at most.", min=1)] = None,
+    rounds: Annotated[int | None, typer.Option(help="7 where not given.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    quick: Annotated[bool, typer.Option("--quick", help="A few images, to see it work.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run into this folder was stopped.")
+    ] = False,
+) -> None:
+    """How good the scribbles are: a robot that draws, other methods beside ours."""
+    from unseg_studio.bench.plan import Plan
+    from unseg_studio.bench.scribbles import run_scribbles
+
+    plan = Plan(data, out, _names(sets), _names(methods), images, rounds, seed, device)
+    run_scribbles(replace(plan, quick=quick, goes_on=resume))
+
+
+def _names(given: str | None) -> tuple[str, ...]:
+    """What stands between the commas."""
+    return tuple(name for part in (given or "").split(",") if (name := part.strip()))

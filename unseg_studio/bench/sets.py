@@ -34,8 +34,6 @@ UNMARKED = 255
 HUMAN_STROKES = ("scribbles", "scribbles2")
 """Folders of strokes that people drew, with the values of the masks."""
 
-_CUT = (slice(0, LARGEST_SIDE), slice(0, LARGEST_SIDE))
-
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -46,7 +44,7 @@ class Case:
     set, name : str
         Where it comes from.
     image : Image
-        The plane, cut to `LARGEST_SIDE`.
+        The plane, cut to at most `LARGEST_SIDE` pixels a side.
     truth : ndarray, (H, W) int32
         Category of each pixel from 1 up, 0 where it is not scored.
     strokes : dict of str to ndarray, (H, W) int32
@@ -84,7 +82,9 @@ def sets_in(data: Path) -> dict[str, Manifest]:
     return usable
 
 
-def cases_of(data: Path, manifest: Manifest, *, most: int | None = None) -> Iterator[Case]:
+def cases_of(
+    data: Path, manifest: Manifest, *, most: int | None = None, side: int = LARGEST_SIDE
+) -> Iterator[Case]:
     """The images of a set that have a mask and 2 to 16 categories, in the order of their names.
 
     Parameters
@@ -95,15 +95,20 @@ def cases_of(data: Path, manifest: Manifest, *, most: int | None = None) -> Iter
         From `sets_in`.
     most : int or None
         How many at most, spread evenly over those.
+    side : int
+        Rows and columns that are kept of an image.
     """
-    folder = data / manifest["set"]
-    for path in _spread(_playable(folder, manifest), most):
-        yield _case(folder, path, _counts_objects(manifest))
+    folder = _Folder(data / manifest["set"], _counts_objects(manifest), side)
+    for path in _spread(folder.playable(), most):
+        yield folder.case(path)
 
 
-def names_of(data: Path, manifest: Manifest, *, most: int | None = None) -> list[str]:
+def names_of(
+    data: Path, manifest: Manifest, *, most: int | None = None, side: int = LARGEST_SIDE
+) -> list[str]:
     """What `cases_of` gives, by name, without reading the images."""
-    return [path.stem for path in _spread(_playable(data / manifest["set"], manifest), most)]
+    folder = _Folder(data / manifest["set"], _counts_objects(manifest), side)
+    return [path.stem for path in _spread(folder.playable(), most)]
 
 
 def unscored_strokes(data: Path) -> dict[str, int]:
@@ -139,17 +144,6 @@ def _counts_objects(manifest: Manifest) -> bool:
     return whole or "instance mask" in str(manifest.get("mask", ""))
 
 
-def _playable(folder: Path, manifest: Manifest) -> list[Path]:
-    """The images with a mask of 2 to 16 categories."""
-    objects = _counts_objects(manifest)
-    return [
-        path
-        for path in _images_of(folder)
-        if (masks := _masks_of(folder, path))
-        and FEWEST <= len(categories_in(_truth(masks, objects))) <= MOST
-    ]
-
-
 def _spread(paths: list[Path], most: int | None) -> list[Path]:
     if most is None or most >= len(paths):
         return paths
@@ -178,31 +172,48 @@ def _files_named(folder: Path, stems: set[str]) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.stem in stems)
 
 
-def _case(folder: Path, path: Path, counts_objects: bool) -> Case:
-    image = read_image(path)
-    strokes = {
-        name: _categories(_values(file), counts_objects, nothing=UNMARKED)
-        for name, file in _strokes_on(folder, path).items()
-    }
-    truth = _truth(_masks_of(folder, path), counts_objects)
-    return Case(folder.name, path.stem, Image.of(image.pixels[_CUT]), truth, strokes)
+@dataclass(frozen=True)
+class _Folder:
+    """A set, whether its masks number objects, and how much of its images is kept."""
 
+    path: Path
+    counts_objects: bool
+    side: int
 
-def _truth(masks: list[Path], counts_objects: bool) -> Labels:
-    """Of several annotators, the one with the fewest segments."""
-    values = min(map(_values, masks), key=lambda plane: len(np.unique(plane)))
-    return _categories(values, counts_objects, nothing=None if counts_objects else IGNORED)
+    def playable(self) -> list[Path]:
+        """The images with a mask of 2 to 16 categories."""
+        return [
+            image
+            for image in _images_of(self.path)
+            if _masks_of(self.path, image)
+            and FEWEST <= len(categories_in(self.truth(image))) <= MOST
+        ]
 
+    def case(self, path: Path) -> Case:
+        """An image with everything that is known of it."""
+        image = read_image(path)
+        kept = Image.of(image.pixels[: self.side, : self.side], image.source)
+        strokes = {
+            name: self.categories(self.values(file), nothing=UNMARKED)
+            for name, file in _strokes_on(self.path, path).items()
+        }
+        return Case(self.path.name, path.stem, kept, self.truth(path), strokes)
 
-def _categories(values: Labels, counts_objects: bool, *, nothing: int | None) -> Labels:
-    """Categories from 1 up, 0 where the value stands for nothing."""
-    ids = (np.minimum(values, 1) if counts_objects else values) + 1
-    return ids if nothing is None else np.where(values == nothing, np.int32(0), ids)
+    def truth(self, image: Path) -> Labels:
+        """Of several annotators, the one with the fewest segments."""
+        planes = map(self.values, _masks_of(self.path, image))
+        fewest = min(planes, key=lambda plane: len(np.unique(plane)))
+        return self.categories(fewest, nothing=None if self.counts_objects else IGNORED)
 
+    def categories(self, values: Labels, *, nothing: int | None) -> Labels:
+        """Categories from 1 up, 0 where the value stands for nothing."""
+        ids = (np.minimum(values, 1) if self.counts_objects else values) + 1
+        return ids if nothing is None else np.where(values == nothing, np.int32(0), ids)
 
-def _values(path: Path) -> Labels:
-    """The numbers in a mask as they are stored; the first plane of a stack, cut like the image."""
-    if path.suffix.lower() in (".tif", ".tiff"):
-        return np.asarray(tifffile.imread(path, key=0)[_CUT], np.int32)
-    with PIL.Image.open(path) as file:
-        return np.asarray(file, np.int32)[_CUT]
+    def values(self, path: Path) -> Labels:
+        """The numbers in a mask as they are stored; the first plane of a stack."""
+        cut = (slice(0, self.side), slice(0, self.side))
+        if path.suffix.lower() in (".tif", ".tiff"):
+            return np.asarray(tifffile.imread(path, key=0)[cut], np.int32)
+        with PIL.Image.open(path) as file:
+            return np.asarray(file, np.int32)[cut]

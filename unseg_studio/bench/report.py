@@ -1,0 +1,145 @@
+"""Scores as tables and as a plot."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Collection, Iterator, Sequence
+
+import numpy as np
+from rich.table import Table
+
+from unseg_studio.bench.game import Turn
+from unseg_studio.bench.scores import GOOD, Reach, Score, Times, by_set, scores_of
+
+WIDTH = 100
+"""Columns of text that the tables need."""
+
+SHORTEST = 0.0005
+"""Seconds; less is nothing."""
+
+_COLUMNS_OF_PLOT = 3
+
+
+def quality_table(set_: str, scores: Sequence[Score]) -> Table:
+    """Mean IoU after each round and strokes to a good score: a line for each method."""
+    rounds = len(scores[0].games[0].turns)
+    table = _table(f"{set_}: mean IoU after each round, strokes to a good one")
+    for column in ("images", *map(str, range(rounds)), "mean", *(f"to {iou:.2f}" for iou in GOOD)):
+        table.add_column(column, justify="right")
+    best = max((score.mean for score in scores if _is_whole(score)), default=math.nan)
+    for score in scores:
+        style = "bold" if _is_whole(score) and score.mean == best else ""
+        values = [*map(_share, score.per_round), _share(score.mean)]
+        reaches = [_reach(score.reach(iou)) for iou in GOOD]
+        table.add_row(score.method, _count(score), *values, *reaches, style=style)
+    return table
+
+
+def times_table(set_: str, scores: Sequence[Score]) -> Table:
+    """Seconds and memory: a line for each method."""
+    table = _table(f"{set_}: seconds p50 / p95, memory")
+    columns = ("opening", "first update", "later update", "later first frame", "peak")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for score in scores:
+        times = (score.opening, score.first_update, score.later_update, score.first_frame)
+        table.add_row(score.method, *map(_times, times), _mib(score.peak_mib))
+    return table
+
+
+def human_table(turns: Sequence[Turn]) -> Table:
+    """The strokes of people: a line for each method on each folder of strokes."""
+    table = _table("strokes that people drew: mean IoU of one update with all of them")
+    for column in ("set", "images", "IoU", "seconds p50 / p95"):
+        table.add_column(column, justify="right")
+    for name, scores in _by_folder(turns).items():
+        best = max((score.mean for score in scores if _is_whole(score)), default=math.nan)
+        for score in scores:
+            style = "bold" if _is_whole(score) and score.mean == best else ""
+            cells = (_count(score), _share(score.mean), _times(score.first_update))
+            table.add_row(score.method, name, *cells, style=style)
+    return table
+
+
+def remarks(scores: Sequence[Score]) -> Iterator[str]:
+    """Why a method has no score on some images."""
+    for score in scores:
+        for note, count in score.notes.items():
+            images = "image" if count == 1 else "images"
+            yield f"{score.set}: {score.method} {note} on {count} {images}; not counted."
+
+
+def plot(scores: Sequence[Score], ours: Collection[str]) -> bytes:
+    """Mean IoU over the rounds, a panel for each set, as PNG; our own methods are thick."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    sets = by_set(scores)
+    n_rows = -(-len(sets) // _COLUMNS_OF_PLOT)
+    figure = Figure(figsize=(4 * _COLUMNS_OF_PLOT, 3 * n_rows), layout="constrained")
+    panels = figure.subplots(n_rows, _COLUMNS_OF_PLOT, squeeze=False, sharey=True).ravel()
+    colours = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(s.method for s in scores))}
+    for panel, (name, group) in zip(panels, sets.items(), strict=False):
+        panel.set(title=name, xlabel="round", ylim=(0, 1))
+        for score in group:
+            style = {"color": colours[score.method], "linewidth": 3 if score.method in ours else 1}
+            panel.plot(score.per_round, marker=".", label=score.method, **style)
+    for panel in panels[len(sets) :]:
+        panel.set_axis_off()
+    lines = {line.get_label(): line for panel in panels for line in panel.get_lines()}
+    figure.legend([*lines.values()], [*lines], loc="outside lower center", ncols=len(lines))
+    file = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("method")
+    return table
+
+
+def _by_folder(turns: Sequence[Turn]) -> dict[str, list[Score]]:
+    """Set and folder -> a score for each method."""
+    folders: dict[str, list[Turn]] = {}
+    for turn in turns:
+        folders.setdefault(f"{turn.set}/{turn.strokes_by}", []).append(turn)
+    return {name: scores_of(group) for name, group in folders.items()}
+
+
+def _is_whole(score: Score) -> bool:
+    """It answered on every image that it played, and on more than a taste of the set."""
+    return len(score.complete) == len(score.games)
+
+
+def _count(score: Score) -> str:
+    whole, played = len(score.complete), len(score.games)
+    return str(whole) if whole == played else f"{whole} of {played}"
+
+
+def _share(value: float) -> str:
+    """Three digits without the leading zero."""
+    return "-" if math.isnan(value) else f"{value:.3f}".removeprefix("0")
+
+
+def _reach(reach: Reach) -> str:
+    if math.isnan(reach.share):
+        return "-"
+    median = "never" if math.isinf(reach.median) else f"{reach.median:g}"
+    return f"{median}, {reach.mean:.1f}, {reach.share:.0%}"
+
+
+def _times(times: Times) -> str:
+    if np.isnan(times.p50) or times.p95 < SHORTEST:
+        return "-"
+    return f"{_seconds(times.p50)} / {_seconds(times.p95)}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f}" if seconds < 1 else f"{seconds:.1f}"
+
+
+def _mib(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.0f} MiB"
