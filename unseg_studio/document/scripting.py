@@ -1,4 +1,9 @@
-"""What scripts call: a method by its name, and everything from image to labels in one call."""
+"""What scripts call: a method by its name, and everything from image to labels in one call.
+
+How sure labels are, and where one scribble would help most, comes with `decoded` in the place of
+`decode`: `decoded(estimate, image, scribbles).uncertainty`. A document has it as
+`Document.uncertainty` and `Document.hint`, and says `uncertainty_changed` with every frame.
+"""
 
 from __future__ import annotations
 
