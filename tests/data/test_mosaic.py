@@ -142,6 +142,45 @@ def test_where_nothing_is_edited_the_tiles_are_those_of_the_live_labels():
     assert Edits.none(SHAPE).over(live) is live
 
 
+many = st.sampled_from([3, 70, 300, 5000])
+
+
+@fast
+@given(seeds, many, many)
+def test_tiles_hold_any_number_of_ids_and_take_over_pixels_of_others(seed, n_own, n_other):
+    random = np.random.default_rng(seed)
+    own = random.integers(-1, n_own, (40, 50)).astype(np.int32)
+    other = random.integers(-1, n_other, (40, 50)).astype(np.int32) * 1000
+    mask = random.random((40, 50)) < 0.5
+    tile, over = Tile.of(own), Tile.of(other)
+    np.testing.assert_array_equal(tile.ids, own)
+    np.testing.assert_array_equal(tile.mask(lambda id_: id_ % 2 == 0), own % 2 == 0)
+    np.testing.assert_array_equal(tile.marked(mask, 7).ids, np.where(mask, 7, own))
+    np.testing.assert_array_equal(tile.marked(mask, 9999).ids, np.where(mask, 9999, own))
+    expected = np.where(mask, other, own)
+    made = tile.overlaid(mask, over)
+    np.testing.assert_array_equal(made.ids, expected)
+    np.testing.assert_array_equal(made.differs(tile), expected != own)
+    assert not made.holds_only(int(own[0, 0]))
+    values, counts = np.unique(expected, return_counts=True)
+    assert made.areas == dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def test_a_tile_that_was_painted_with_every_colour_is_still_right():
+    tile, ids = Tile.full((20, 20), 0), np.zeros((20, 20), np.int32)
+    for step in range(400):
+        mask = np.zeros((20, 20), bool)
+        mask.flat[step] = True
+        tile, ids.flat[step] = tile.marked(mask, 1 + step), 1 + step
+    np.testing.assert_array_equal(tile.ids, ids)
+    assert tile.replaced(400, 1).areas[1] == 2
+
+
+def test_merging_ids_touches_no_pixel():
+    tile = Tile.of(blocks(4)[:50, :50])
+    assert all(tile.replaced(id_, 77).pattern is tile.pattern for id_ in tile.areas)
+
+
 def test_a_uniform_plane_takes_the_memory_of_a_few_tiles():
     mosaic = Mosaic.full((10 * SIDE + 3, 10 * SIDE), 7)
     assert len({id(tile) for tile in mosaic.tiles}) == 2
@@ -150,7 +189,8 @@ def test_a_uniform_plane_takes_the_memory_of_a_few_tiles():
 
 def test_nothing_of_a_mosaic_can_be_changed_in_place():
     mosaic = Mosaic.of(blocks(1))
-    for array in (mosaic.array, *(tile.ids for tile in mosaic.tiles), Tile(blocks(2)).ids):
+    patterns = [tile.pattern.index for tile in mosaic.tiles]
+    for array in (mosaic.array, *(tile.ids for tile in mosaic.tiles), *patterns):
         with pytest.raises(ValueError, match="read-only"):
             array[0, 0] = 1
 

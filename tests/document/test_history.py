@@ -263,3 +263,20 @@ def test_steps_are_known_by_their_text() -> None:
     assert history.undo_text == "second"
     history.undo(state.changed(fill=False, locks=frozenset({1})))
     assert (history.undo_text, history.redo_text) == ("first", "second")
+
+
+def test_tiles_with_more_ids_than_a_byte_counts_come_back() -> None:
+    history, state = History(), _photograph_state()
+    few, many = (np.arange(321 * 481).reshape(321, 481) % n for n in (200, 700))
+    planes = [np.asarray(plane, np.int32) for plane in (few, many, few + 3, many // 2)]
+    for plane in planes:
+        history.begin("frame", state)
+        state = state.changed(proposal=Mosaic.of(plane))
+    history.begin("end", state)
+    history.undo(state)
+    for plane in planes[-2::-1]:
+        state = history.undo(state) or state
+        np.testing.assert_array_equal(state.live, plane)
+    for plane in planes[1:]:
+        state = history.redo(state) or state
+        np.testing.assert_array_equal(state.live, plane)

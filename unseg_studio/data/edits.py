@@ -74,4 +74,4 @@ def shown_tile(live: Tile, edits: Tile) -> Tile:
     """A tile of live labels under the corrections in the same place."""
     if _is_blank(edits):
         return live
-    return Tile(np.where(edits.ids == UNEDITED, live.ids, edits.ids))
+    return live.overlaid(edits.mask(lambda id_: id_ != UNEDITED), edits)

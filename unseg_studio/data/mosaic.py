@@ -7,73 +7,185 @@ and in memory, however large the plane is. What two versions differ in is found 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise, product
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data.strokes import Patch
 
 Ids = NDArray[np.int32]
+Index = NDArray[np.uint8 | np.uint16]
+IndexType = type[np.uint8] | type[np.uint16]
+Mask = NDArray[np.bool_]
 Box = tuple[slice, slice]
 """Rows and columns of a rectangle of the plane."""
 
 SIDE = 256
 """Pixels along a tile; the last ones of a row or column may be smaller."""
 
+_FEW = 256
+"""So many different things fit into a byte."""
+
+_NARROW = 64
+"""Ids that lie within so many make a palette as they are."""
+
 
 @dataclass(frozen=True, eq=False)
-class Tile:
-    """A part of a plane, and what is known of it.
+class Pattern:
+    """Which of a few things each pixel of a tile is.
 
     Parameters
     ----------
-    ids : ndarray, (h, w) int32
+    index : ndarray, (h, w) uint8 or, for more than 256 things, uint16
         Becomes read-only.
     """
 
-    ids: Ids
+    index: Index
 
     def __post_init__(self) -> None:
-        self.ids.setflags(write=False)
+        self.index.setflags(write=False)
 
     @cached_property
+    def counts(self) -> list[int]:
+        """How many pixels each thing has."""
+        if self.index.dtype != np.uint8:
+            return list(map(int, np.bincount(self.index.ravel())))
+        counts = cv2.calcHist([self.index], [0], None, [_FEW], [0, _FEW])
+        return list(map(int, counts.ravel()))
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A part of a plane, `(h, w)`: a pattern, and the id of each thing in it.
+
+    To give an id to all that has another one, no pixel is touched.
+
+    Parameters
+    ----------
+    palette : tuple of int
+        An id may be there twice, and need not occur.
+    pattern : Pattern
+        Index into the palette.
+    """
+
+    palette: tuple[int, ...]
+    pattern: Pattern
+
+    @classmethod
+    def of(cls, ids: Ids) -> Tile:
+        """Take ids, `(h, w)` int32, which may change afterwards."""
+        lowest, highest = int(ids.min()), int(ids.max())
+        if highest - lowest < _NARROW:
+            index = (ids - np.int32(lowest)).astype(np.uint8)
+            return cls(tuple(range(lowest, highest + 1)), Pattern(index))
+        shifted_ids = ids - np.int32(lowest)
+        # Counting is ten times quicker than sorting or hashing the pixels, and ids are small.
+        occurring = np.flatnonzero(np.bincount(shifted_ids.ravel()))
+        table = np.zeros(highest - lowest + 1, index_type(occurring.size))
+        table[occurring] = np.arange(occurring.size)
+        return cls(tuple((occurring + lowest).tolist()), Pattern(table.take(shifted_ids)))
+
+    @classmethod
+    def full(cls, size: tuple[int, int], id_: int) -> Tile:
+        """One id everywhere."""
+        return cls((id_,), Pattern(np.zeros(size, np.uint8)))
+
+    # What it holds
+
+    @property
+    def ids(self) -> Ids:
+        """The ids, `(h, w)` int32, read-only."""
+        ids = _looked_up(self.palette, self.pattern.index)
+        ids.setflags(write=False)
+        return ids
+
+    @property
     def areas(self) -> dict[int, int]:
         """Id -> number of pixels, ids that occur only."""
-        # Counting is ten times quicker than sorting or hashing the pixels, and ids are small.
-        least = min(0, int(self.ids.min()))
-        counts = np.bincount((self.ids - np.int32(least)).ravel())
-        return {int(i) + least: int(counts[i]) for i in np.flatnonzero(counts)}
+        areas: dict[int, int] = {}
+        for id_, count in zip(self.palette, self.pattern.counts, strict=False):
+            if count:
+                areas[id_] = areas.get(id_, 0) + count
+        return areas
 
     def holds(self, id_: int) -> bool:
         """Say whether some pixel has this id."""
-        return id_ in self.areas if self._is_counted else bool((self.ids == id_).any())
+        return id_ in self.palette and id_ in self.areas
 
     def holds_only(self, id_: int) -> bool:
         """Say whether every pixel has this id."""
-        return bool(self.ids[0, 0] == id_) and len(self.areas) == 1
+        return self.palette[self.pattern.index[0, 0]] == id_ and len(self.areas) == 1
+
+    def at(self, row: int, col: int) -> int:
+        """The id of one pixel."""
+        return self.palette[int(self.pattern.index[row, col])]
+
+    def window(self, box: Box) -> Ids:
+        """The ids of a rectangle, `(h, w)` int32."""
+        return _looked_up(self.palette, self.pattern.index[box])
+
+    def sampled(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Ids:
+        """The ids where rows and columns cross, `(h, w)` int32."""
+        return _looked_up(self.palette, self.pattern.index[np.ix_(rows, cols)])
+
+    def mask(self, wanted: Callable[[int], bool]) -> Mask:
+        """Where the ids are that are wanted, `(h, w)` bool."""
+        return _marked([wanted(id_) for id_ in self.palette], self.pattern.index)
+
+    def mask_of(self, id_: int) -> Mask:
+        """Where an id is, `(h, w)` bool."""
+        return self.mask(lambda other: other == id_)
+
+    # Other versions
 
     def replaced(self, old: int, new: int) -> Tile:
         """The same with `new` in the place of `old`."""
         if old == new or not self.holds(old):
             return self
-        tile = Tile(np.where(self.ids == old, np.int32(new), self.ids))
-        if self._is_counted:
-            areas = Counter(self.areas)
-            areas[new] += areas.pop(old)
-            tile.__dict__["areas"] = dict(areas)
-        return tile
+        return Tile(tuple(new if id_ == old else id_ for id_ in self.palette), self.pattern)
+
+    def marked(self, mask: Mask, id_: int) -> Tile:
+        """The same with an id where the mask is set."""
+        known = id_ in self.palette
+        palette = self.palette if known else (*self.palette, id_)
+        if len(palette) > _FEW:
+            return Tile.of(np.where(mask, np.int32(id_), self.ids))
+        index = self.pattern.index.copy()
+        np.copyto(index, np.uint8(palette.index(id_)), where=mask)
+        return Tile(palette, Pattern(index))
+
+    def overlaid(self, mask: Mask, other: Tile) -> Tile:
+        """The same with what another tile holds where the mask is set."""
+        palette = tuple(dict.fromkeys((*self.palette, *other.palette)))
+        if len(palette) > _FEW:
+            return Tile.of(np.where(mask, other.ids, self.ids))
+        own, others = (
+            _looked_up(tuple(map(palette.index, tile.palette)), tile.pattern.index, np.uint8)
+            for tile in (self, other)
+        )
+        np.copyto(own, others, where=mask)
+        return Tile(palette, Pattern(own))
+
+    # Compared with another version
+
+    def differs(self, other: Tile) -> Mask:
+        """Where the ids are different, `(h, w)` bool."""
+        if self.pattern is other.pattern:
+            pairs = zip(self.palette, other.palette, strict=True)
+            return _marked([one != two for one, two in pairs], self.pattern.index)
+        if self.palette == other.palette and self.pattern.index.dtype == other.pattern.index.dtype:
+            return np.not_equal(self.pattern.index, other.pattern.index, dtype=bool)
+        return np.not_equal(self.ids, other.ids)
 
     def equals(self, other: Tile) -> bool:
         """Say whether every pixel is the same."""
-        return self is other or not (self.ids != other.ids).any()
-
-    @property
-    def _is_counted(self) -> bool:
-        return "areas" in self.__dict__
+        return self is other or not self.differs(other).any()
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,24 +216,21 @@ class Mosaic:
         """
         array.setflags(write=False)
         shape = array.shape[0], array.shape[1]
-        tiles = tuple(Tile(array[place]) for place in _places(shape))
+        parts = [array[place] for place in _places(shape)]
         if like is not None and like.shape == shape:
-            pairs = zip(like.tiles, tiles, strict=True)
-            kept = [old.equals(new) for old, new in pairs]
-            if any(kept):  # copies, for a view of the array would keep all of it in memory
-                news = {n: Tile(tiles[n].ids.copy()) for n, same in enumerate(kept) if not same}
-                return like.with_tiles(news)
-        mosaic = cls(shape, tiles)
+            pairs = enumerate(zip(like.tiles, parts, strict=True))
+            changed = [n for n, (tile, part) in pairs if (tile.ids != part).any()]
+            return like.with_tiles({n: Tile.of(parts[n]) for n in changed})
+        mosaic = cls(shape, tuple(map(Tile.of, parts)))
         mosaic.__dict__["array"] = array
         return mosaic
 
     @classmethod
     def full(cls, shape: tuple[int, int], id_: int) -> Mosaic:
-        """The same id everywhere; the tiles are one and the same."""
-        made: dict[tuple[int, int], Tile] = {}
-        for size in map(_size, _places(shape)):
-            made.setdefault(size, Tile(np.full(size, id_, np.int32)))
-        return cls(shape, tuple(made[_size(place)] for place in _places(shape)))
+        """The same id everywhere; tiles of the same size are one and the same."""
+        sizes = [_size(place) for place in _places(shape)]
+        made = {size: Tile.full(size, id_) for size in set(sizes)}
+        return cls(shape, tuple(made[size] for size in sizes))
 
     # What it holds
 
@@ -148,13 +257,13 @@ class Mosaic:
     def at(self, row: int, col: int) -> int:
         """The id of one pixel, counted from 0."""
         tile = self.tiles[row // SIDE * self._n_across + col // SIDE]
-        return int(tile.ids[row % SIDE, col % SIDE])
+        return tile.at(row % SIDE, col % SIDE)
 
     def window(self, box: Box) -> Ids:
         """A copy of a rectangle, `(h, w)` int32."""
         ids = np.empty(_size(box), np.int32)
         for number, inside, part in self.under(box):
-            ids[part] = self.tiles[number].ids[inside]
+            ids[part] = self.tiles[number].window(inside)
         return ids
 
     def sampled(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Ids:
@@ -162,8 +271,8 @@ class Mosaic:
         ids = np.empty((len(rows), len(cols)), np.int32)
         for (down, height), (across, width) in product(_runs(rows), _runs(cols)):
             tile = self.tiles[down * self._n_across + across]
-            inside = np.ix_(rows[height] - down * SIDE, cols[width] - across * SIDE)
-            ids[height, width] = tile.ids[inside]
+            inside = rows[height] - down * SIDE, cols[width] - across * SIDE
+            ids[height, width] = tile.sampled(*inside)
         return ids
 
     def box_of(self, number: int) -> Box:
@@ -183,12 +292,17 @@ class Mosaic:
         values = np.broadcast_to(np.asarray(ids, np.int32), patch.mask.shape)
         changes: dict[int, Tile] = {}
         for number, inside, part in self.under(patch.slices):
-            before = self.tiles[number].ids
-            different = patch.mask[part] & (before[inside] != values[part])
+            tile = self.tiles[number]
+            different = patch.mask[part] & (tile.window(inside) != values[part])
             if different.any():
-                after = before.copy()
-                np.copyto(after[inside], values[part], where=different)
-                changes[number] = Tile(after)
+                mask = np.zeros(tile.pattern.index.shape, bool)
+                mask[inside] = different
+                if np.ndim(ids) == 0:
+                    changes[number] = tile.marked(mask, int(values.flat[0]))
+                else:
+                    after = np.array(tile.ids)
+                    np.copyto(after[inside], values[part], where=different)
+                    changes[number] = Tile.of(after)
         return self.with_tiles(changes)
 
     def replaced(self, old: int, new: int) -> Mosaic:
@@ -196,19 +310,19 @@ class Mosaic:
         tiles = tuple(tile.replaced(old, new) for tile in self.tiles)
         return self if tiles == self.tiles else Mosaic(self.shape, tiles)
 
-    def mapped(self, function: Callable[..., Ids | None], *others: Mosaic) -> Mosaic:
+    def mapped(self, function: Callable[..., Tile | None], *others: Mosaic) -> Mosaic:
         """Make every tile anew by a function of it and of the others' tiles in the same place.
 
         Parameters
         ----------
         function : callable
-            Takes one `Tile` of each; gives `(h, w)` int32, or None where the tile stays.
+            Takes a tile of each; gives the new one, or None where the tile stays.
         *others : Mosaic
             Of the same shape.
         """
         rows = zip(self.tiles, *(other.tiles for other in others), strict=True)
         made = {number: function(*tiles) for number, tiles in enumerate(rows)}
-        return self.with_tiles({n: Tile(ids) for n, ids in made.items() if ids is not None})
+        return self.with_tiles({n: tile for n, tile in made.items() if tile is not None})
 
     def with_tiles(self, tiles: dict[int, Tile]) -> Mosaic:
         """Put tiles in the place of those with these numbers."""
@@ -232,7 +346,7 @@ class Mosaic:
         """The smallest rectangle that holds every pixel that differs; None where none does."""
         boxes = []
         for number in self.apart(other):
-            box = bounds(self.tiles[number].ids != other.tiles[number].ids)
+            box = bounds(self.tiles[number].differs(other.tiles[number]))
             if box is not None:
                 rows, cols = self.box_of(number)
                 boxes.append(shifted(box, rows.start, cols.start))
@@ -302,6 +416,29 @@ def shifted(box: Box, down: int, right: int) -> Box:
     """The rectangle moved."""
     rows, cols = box
     return slice(rows.start + down, rows.stop + down), slice(cols.start + right, cols.stop + right)
+
+
+def index_type(n_things: int) -> IndexType:
+    """The type of the index into a palette of so many."""
+    return np.uint8 if n_things <= _FEW else np.uint16
+
+
+def _looked_up(values: Sequence[int], index: Index, dtype: type[Any] = np.int32) -> NDArray[Any]:
+    """The value of each pixel; OpenCV does so four times quicker than numpy."""
+    if index.dtype != np.uint8 or not index.size:
+        return np.array(values, dtype).take(index)
+    table = np.zeros(_FEW, dtype)
+    table[: len(values)] = values
+    return np.asarray(cv2.LUT(index, table))
+
+
+def _marked(wanted: list[bool], index: Index) -> Mask:
+    """Where the things are that are wanted."""
+    if sum(wanted) == 1:
+        return np.equal(index, wanted.index(True))
+    if not any(wanted):
+        return np.zeros(index.shape, bool)
+    return _looked_up(wanted, index, np.uint8).view(np.bool_)
 
 
 @lru_cache(maxsize=16)

@@ -47,7 +47,7 @@ class Scribbles(IdPlane):
         """The smallest rectangle that holds every marked pixel; None where none is marked."""
         boxes = []
         for tile, (rows, cols) in self._marked():
-            box = bounds(tile.ids != UNMARKED)
+            box = bounds(~tile.mask_of(UNMARKED))
             if box is not None:
                 boxes.append(shifted(box, rows.start, cols.start))
         return union(boxes)
@@ -118,7 +118,7 @@ class Scribbles(IdPlane):
             if tile.holds(category):
                 down = _shares(rows.start, rows.stop, length=self.shape[0], coarse=height)
                 across = _shares(cols.start, cols.stop, length=self.shape[1], coarse=width)
-                cover[down.place, across.place] += _shared_out(tile.ids == category, down, across)
+                cover[down.place, across.place] += _shared_out(tile.mask_of(category), down, across)
         return cover[:height, :width]
 
     @classmethod

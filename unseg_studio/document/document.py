@@ -577,11 +577,14 @@ def _steers(old: State, new: State) -> bool:
     """Say whether the engine has to answer: strokes, the rule for filling, or labels given up."""
     if new.scribbles is not old.scribbles or new.fill != old.fill:
         return True
-    pairs = zip(new.proposal.tiles, old.proposal.tiles, strict=True)
     return any(
-        now is not then and ((now.ids == NOTHING) & (then.ids != NOTHING)).any()
-        for now, then in pairs
+        _gives_up(new.proposal.tiles[number], old.proposal.tiles[number])
+        for number in new.proposal.apart(old.proposal)
     )
+
+
+def _gives_up(now: Tile, then: Tile) -> bool:
+    return now.holds(NOTHING) and bool((now.mask_of(NOTHING) & ~then.mask_of(NOTHING)).any())
 
 
 def _concerns_a_run(old: State, new: State) -> bool:
@@ -589,16 +592,17 @@ def _concerns_a_run(old: State, new: State) -> bool:
     return new.named is not old.named or new.locks != old.locks
 
 
-def _cut_tile(id_: int, first: int, edits: Tile, shown: Tile, parts: Tile) -> Labels | None:
+def _cut_tile(id_: int, first: int, edits: Tile, shown: Tile, parts: Tile) -> Tile | None:
     """Part 2, 3, ... of an id, where it is shown, become the ids `first`, `first` + 1, ..."""
-    cut = (parts.ids > 1) & (shown.ids == id_)
-    return np.where(cut, parts.ids - 2 + first, edits.ids) if cut.any() else None
+    cut = parts.mask(lambda part: part > 1) & shown.mask_of(id_)
+    pieces = Tile(tuple(part - 2 + first for part in parts.palette), parts.pattern)
+    return edits.overlaid(cut, pieces) if cut.any() else None
 
 
-def _renamed_tile(live: Tile, named: Tile) -> Labels | None:
+def _renamed_tile(live: Tile, named: Tile) -> Tile | None:
     """Clusters take the ids under which they were named."""
-    given = (named.ids != UNEDITED) & (live.ids >= FIRST_CLUSTER)
-    return np.where(given, named.ids, live.ids) if given.any() else None
+    given = named.mask(lambda id_: id_ != UNEDITED) & live.mask(is_cluster)
+    return live.overlaid(given, named) if given.any() else None
 
 
 def _free_name(prefix: str, categories: Sequence[Category]) -> str:

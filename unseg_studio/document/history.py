@@ -9,7 +9,6 @@ engine made of it: undoing a stroke brings back the labels from before the strok
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +18,8 @@ from imagecodecs import lz4_decode, lz4_encode
 from numpy.typing import NDArray
 
 from unseg_studio.data import Box, Mosaic, Tile
-from unseg_studio.data.mosaic import bounds
-from unseg_studio.document.state import UNDOABLE, Plane, State, mosaic_of, same, with_mosaic
+from unseg_studio.data.mosaic import IndexType, Pattern, bounds, index_type
+from unseg_studio.document.state import UNDOABLE, Plane, State, mosaic_of, with_mosaic
 
 _packer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unseg-undo")
 """Compression lets go of the interpreter lock, so packing never makes the screen wait."""
@@ -36,7 +35,7 @@ class Packed:
     @property
     def array(self) -> NDArray[np.int32]:
         """The array again."""
-        return _expanded(self._bytes.result(), self._shape)
+        return _expanded(self._bytes.result(), self._shape, np.dtype(np.int32))
 
     @property
     def n_bytes(self) -> int:
@@ -44,58 +43,87 @@ class Packed:
         return len(self._bytes.result())
 
 
-def _compress(array: NDArray[np.int32]) -> bytes:
+def _compress(array: NDArray[Any]) -> bytes:
     return bytes(lz4_encode(array.tobytes(), header=True))
 
 
-def _expanded(packed: bytes, shape: tuple[int, ...]) -> NDArray[np.int32]:
-    return np.frombuffer(lz4_decode(packed, header=True), np.int32).reshape(shape)
+def _expanded(packed: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.frombuffer(lz4_decode(packed, header=True), dtype).reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
 class TileChange:
-    """The rectangle of a tile that changed, and the bits that differ: they lead both ways."""
+    """What leads from one tile to another and back.
 
-    number: int
+    Parameters
+    ----------
+    palettes : (tuple of int, tuple of int)
+        Before and after.
+    place : (slice, slice)
+        The rectangle in which the patterns differ.
+    bits : bytes
+        In which bits they do so there, compressed; empty where they are the same.
+    """
+
+    palettes: tuple[tuple[int, ...], tuple[int, ...]]
     place: Box
     bits: bytes
 
-    def applied(self, tile: Tile) -> Tile:
+    @property
+    def n_bytes(self) -> int:
+        """Memory that it takes, about."""
+        return len(self.bits) + 8 * sum(map(len, self.palettes))
+
+    @property
+    def bits_type(self) -> IndexType:
+        """The wider type of the two patterns."""
+        return index_type(max(map(len, self.palettes)))
+
+    @classmethod
+    def between(cls, before: Tile, after: Tile) -> TileChange:
+        """What leads from one to the other."""
+        palettes = before.palette, after.palette
+        bits = before.pattern.index ^ after.pattern.index
+        place = bounds(bits != 0)
+        if before.pattern is after.pattern or place is None:
+            return cls(palettes, (slice(0, 0), slice(0, 0)), b"")
+        return cls(palettes, place, _compress(bits[place]))
+
+    def applied(self, tile: Tile, *, back: bool) -> Tile:
         """The tile after the change, given the one before it; or the other way round."""
-        ids = tile.ids.copy()
-        part = ids[self.place]
-        part ^= _expanded(self.bits, part.shape)
-        return Tile(ids)
+        palette = self.palettes[not back]
+        if not self.bits:
+            return Tile(palette, tile.pattern)
+        index: NDArray[Any] = tile.pattern.index.astype(self.bits_type)
+        part = index[self.place]
+        index[self.place] = np.bitwise_xor(part, _expanded(self.bits, part.shape, index.dtype))
+        return Tile(palette, Pattern(index.astype(index_type(len(palette)), copy=False)))
 
 
 class PlaneChange:
     """What changed in a plane, tile by tile, compressed in the background."""
 
     def __init__(self, before: Mosaic, after: Mosaic) -> None:
-        pairs = [(n, before.tiles[n], after.tiles[n]) for n in before.apart(after)]
-        self._tiles: Future[list[TileChange]] = _packer.submit(_tile_changes, pairs)
+        pairs = {n: (before.tiles[n], after.tiles[n]) for n in before.apart(after)}
+        self._tiles: Future[dict[int, TileChange]] = _packer.submit(_tile_changes, pairs)
 
-    def applied(self, plane: Plane) -> Plane:
+    def applied(self, plane: Plane, *, back: bool) -> Plane:
         """The plane after the change, given the one before it; or the other way round."""
         mosaic = mosaic_of(plane)
-        tiles = {change.number: change.applied(mosaic.tiles[change.number])
-                 for change in self._tiles.result()}  # fmt: skip
+        changes = self._tiles.result().items()
+        tiles = {n: change.applied(mosaic.tiles[n], back=back) for n, change in changes}
         return with_mosaic(plane, mosaic.with_tiles(tiles))
 
     @property
     def n_bytes(self) -> int:
         """Memory that it takes once packed."""
-        return sum(len(change.bits) for change in self._tiles.result())
+        return sum(change.n_bytes for change in self._tiles.result().values())
 
 
-def _tile_changes(pairs: list[tuple[int, Tile, Tile]]) -> list[TileChange]:
-    changes = []
-    for number, before, after in pairs:
-        bits = before.ids ^ after.ids
-        place = bounds(bits != 0)
-        if place is not None:
-            changes.append(TileChange(number, place, _compress(bits[place])))
-    return changes
+def _tile_changes(pairs: dict[int, tuple[Tile, Tile]]) -> dict[int, TileChange]:
+    # Equal tiles may have other palettes: the steps before then lead from those.
+    changes = {number: TileChange.between(*pair) for number, pair in pairs.items()}
+    return {number: c for number, c in changes.items() if c.bits or c.palettes[0] != c.palettes[1]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +132,10 @@ class ValueChange:
 
     before: Any
     after: Any
+
+    def applied(self, _value: Any, *, back: bool) -> Any:
+        """The value after the change, or the one before it."""
+        return self.before if back else self.after
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,33 +165,29 @@ class Step:
 
     def undone(self, state: State) -> State:
         """The state before the step, given the one after it."""
-        return self._applied(state, lambda change: change.before)
+        return self._applied(state, back=True)
 
     def redone(self, state: State) -> State:
         """The state after the step, given the one before it."""
-        return self._applied(state, lambda change: change.after)
+        return self._applied(state, back=False)
 
     @property
     def n_bytes(self) -> int:
         """Memory that the planes of the step take."""
         return sum(c.n_bytes for c in self.changes.values() if isinstance(c, PlaneChange))
 
-    def _applied(self, state: State, side: Callable[[ValueChange], Any]) -> State:
+    def _applied(self, state: State, *, back: bool) -> State:
         values = {
-            name: change.applied(getattr(state, name))
-            if isinstance(change, PlaneChange)
-            else side(change)
+            name: change.applied(getattr(state, name), back=back)
             for name, change in self.changes.items()
         }
-        return state.changed(**values)
+        return state.with_values(**values)
 
 
 def _change(before: Any, after: Any) -> PlaneChange | ValueChange | None:
-    if same(before, after):
-        return None
     if isinstance(before, Plane):
         return PlaneChange(mosaic_of(before), mosaic_of(after))
-    return ValueChange(before, after)
+    return ValueChange(before, after) if before != after else None
 
 
 class History:

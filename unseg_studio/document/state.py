@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -86,9 +87,11 @@ class State:
     def changed(self, **changes: Any) -> State:
         """A copy with other values; this very state where none of them is different."""
         different = {name: v for name, v in changes.items() if not same(getattr(self, name), v)}
-        if not different:
-            return self
-        new = replace(self, **different)
+        return self.with_values(**different) if different else self
+
+    def with_values(self, **values: Any) -> State:
+        """A copy that has these very values, whether they are different or not."""
+        new = replace(self, **values)
         new._shown.append(self._shown_in(new))
         return new
 
@@ -140,13 +143,12 @@ def renamed(state: State, old: int, new: int) -> State:
     )
 
 
-def _named_tile(old: int, new: int, *tiles: Tile) -> NDArray[np.int32] | None:
+def _named_tile(old: int, new: int, *tiles: Tile) -> Tile | None:
     """Write the new name where the names before, what is shown or the proposal are the old id."""
     holders = {tile for tile in tiles if tile.holds(old)}
     if not holders:
         return None
-    mask = np.logical_or.reduce([tile.ids == old for tile in holders])
-    return np.where(mask, np.int32(new), tiles[0].ids)
+    return tiles[0].marked(reduce(or_, [tile.mask_of(old) for tile in holders]), new)
 
 
 def without_category(state: State, id_: int) -> State:
@@ -155,11 +157,11 @@ def without_category(state: State, id_: int) -> State:
     Where its corrections lie over a locked category, which must not gain them, nothing is left.
     """
 
-    def given_back(edits: Tile, live: Tile) -> NDArray[np.int32] | None:
+    def given_back(edits: Tile, live: Tile) -> Tile | None:
         if not edits.holds(id_):
             return None
-        left = np.where(np.isin(live.ids, [*state.locks]), np.int32(NOTHING), np.int32(UNEDITED))
-        return np.where(edits.ids == id_, left, edits.ids)
+        over_locked = edits.mask_of(id_) & live.mask(state.locks.__contains__)
+        return edits.marked(over_locked, NOTHING).replaced(id_, UNEDITED)
 
     return state.changed(
         categories=tuple(c for c in state.categories if c.id != id_),
@@ -175,13 +177,12 @@ def with_locks_kept(new: State, old: State) -> State:
     """Take back the corrections by which a locked category would lose or gain pixels."""
     if not old.locks or new.edits is old.edits or new.proposal is not old.proposal:
         return new
-    locked = [*old.locks]
 
-    def kept(edits: Tile, before: Tile, shown: Tile, was: Tile) -> NDArray[np.int32] | None:
+    def kept(edits: Tile, before: Tile, shown: Tile, was: Tile) -> Tile | None:
         if edits is before:
             return None
-        held = np.isin(was.ids, locked) | np.isin(shown.ids, locked)
-        return np.where(held & (was.ids != shown.ids), before.ids, edits.ids)
+        held = was.mask(old.locks.__contains__) | shown.mask(old.locks.__contains__)
+        return edits.overlaid(held & was.differs(shown), before)
 
     values = {name: getattr(new, name) for name in UNDOABLE}
     mosaic = new.edits.mosaic.mapped(kept, old.edits.mosaic, new.shown, old.shown)
