@@ -173,7 +173,7 @@ class SegmenterPlayer:
             for frame in frames:
                 if frame is not None:
                     pulls.show()
-                    run = replace(run, context=run.context.followed_by(frame.labels))
+                    run = replace(run, around=run.context.followed_by(frame.labels))
                 if pulls.are_over:
                     break
         self._run, self.first_frame = run, pulls.first

@@ -26,21 +26,40 @@ _packer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unseg-undo")
 
 
 class Packed:
-    """An array, compressed in the background."""
+    """A mosaic, compressed in the background."""
 
-    def __init__(self, array: NDArray[np.int32]) -> None:
-        self._shape = array.shape
-        self._bytes: Future[bytes] = _packer.submit(_compress, array)
+    def __init__(self, mosaic: Mosaic) -> None:
+        self._shape = mosaic.shape
+        self._tiles: Future[list[_PackedTile]] = _packer.submit(_packed_tiles, mosaic.tiles)
 
     @property
-    def array(self) -> NDArray[np.int32]:
-        """The array again."""
-        return _expanded(self._bytes.result(), self._shape, np.dtype(np.int32))
+    def mosaic(self) -> Mosaic:
+        """The mosaic again."""
+        return Mosaic(self._shape, tuple(tile.tile for tile in self._tiles.result()))
 
     @property
     def n_bytes(self) -> int:
         """Memory that it takes once packed."""
-        return len(self._bytes.result())
+        return sum(len(tile.index) for tile in self._tiles.result())
+
+
+@dataclass(frozen=True, eq=False)
+class _PackedTile:
+    palette: tuple[int, ...]
+    size: tuple[int, ...]
+    index: bytes
+
+    @property
+    def tile(self) -> Tile:
+        index = _expanded(self.index, self.size, np.dtype(index_type(len(self.palette))))
+        return Tile(self.palette, Pattern(index))
+
+
+def _packed_tiles(tiles: tuple[Tile, ...]) -> list[_PackedTile]:
+    return [
+        _PackedTile(tile.palette, tile.pattern.index.shape, _compress(tile.pattern.index))
+        for tile in tiles
+    ]
 
 
 def _compress(array: NDArray[Any]) -> bytes:

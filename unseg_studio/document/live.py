@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from psygnal import Signal
 
-from unseg_studio.data import present_ids
+from unseg_studio.data import NOTHING
 from unseg_studio.document.document import Document
 from unseg_studio.document.solve import Frame, Run
 from unseg_studio.document.split import Cut, Parts
@@ -90,7 +90,7 @@ class Live:
         moment = self._moments[index]
         self.stop()
         self._memory = moment.memory
-        self.document.look_back(moment.labels, moment.step, uncertainty=moment.uncertainty)
+        self.document.look_back(moment.mosaic, moment.step, uncertainty=moment.uncertainty)
         self.document.report(
             RunStatus("stopped", moment.step, moment.total, moment.loss, moment.n_labels)
         )
@@ -165,7 +165,7 @@ class Live:
 
     def _show(self, frame: Frame) -> None:
         self._owes_cold, self._memory = False, None
-        self.document.show(frame.labels, frame.uncertainty)
+        self.document.show(frame.mosaic or frame.labels, frame.uncertainty)
         self._keep_moments(with_moment(self._moments, frame))
         self.document.report(
             RunStatus(
@@ -184,7 +184,7 @@ class Live:
         except ValueError as error:  # the category was locked meanwhile
             self._report_failure(error)
             return
-        n_labels = len(present_ids(self.document.labels))
+        n_labels = len(self.document.shown.areas.keys() - {NOTHING})
         seconds = time.perf_counter() - self._began
         self.document.report(RunStatus("done", n_labels=n_labels, seconds=seconds))
 

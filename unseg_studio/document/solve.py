@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import NOTHING, Image, Scribbles
+from unseg_studio.data import NOTHING, Image, Mosaic, Scribbles, Tile
 from unseg_studio.document.decode import Context, decoded
 from unseg_studio.document.state import State
 from unseg_studio.refinement import Uncertainty
@@ -34,8 +35,8 @@ class Run:
         Method and parameters.
     scribbles : Scribbles
         What steers.
-    context : Context
-        What the labels must respect.
+    around : Context or State
+        What the labels must respect; of a state, the worker finds it out.
     device : str
         See `resolve_device`.
     cold : bool
@@ -47,7 +48,7 @@ class Run:
     image: Image
     segmenter: Segmenter
     scribbles: Scribbles
-    context: Context
+    around: Context | State
     device: str = "auto"
     cold: bool = False
     memory: object = None
@@ -55,8 +56,15 @@ class Run:
     @classmethod
     def of(cls, image: Image, state: State, *, device: str = "auto", cold: bool = False) -> Run:
         """The run that a document asks for now."""
-        context = Context(state.live, state.named, _locked(state), state.fill, state.edits)
-        return cls(image, state.segmenter, state.scribbles, context, device, cold)
+        return cls(image, state.segmenter, state.scribbles, state, device, cold)
+
+    @cached_property
+    def context(self) -> Context:
+        """What the labels must respect; for the worker, since it looks at every pixel."""
+        state = self.around
+        if isinstance(state, Context):
+            return state
+        return Context(state.live, state.named, _locked(state), state.fill, state.edits)
 
     def results(self, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None, None]:
         """The stream of frames; see `solve`."""
@@ -67,8 +75,12 @@ def _locked(state: State) -> NDArray[np.int32]:
     """Ids of locked categories where they are, 0 elsewhere."""
     if not state.locks:
         return np.zeros_like(state.live)
-    held = np.isin(state.labels, list(state.locks))
-    return np.where(held, state.labels, np.int32(NOTHING))
+
+    def locked(tile: Tile) -> Tile:
+        ids = (id_ if id_ in state.locks else NOTHING for id_ in tile.palette)
+        return Tile(tuple(ids), tile.pattern)
+
+    return state.shown.mapped(locked).array
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +105,8 @@ class Frame:
         Where the segmenter stood; see `Fit.memory`.
     uncertainty : Uncertainty or None
         How sure the labels are; None: unknown.
+    mosaic : Mosaic or None
+        The labels in tiles, those shared that are as before; None: still to be compared.
     """
 
     labels: NDArray[np.int32]
@@ -104,6 +118,7 @@ class Frame:
     is_last: bool
     memory: object = None
     uncertainty: Uncertainty | None = None
+    mosaic: Mosaic | None = None
 
 
 class Fits:
@@ -146,8 +161,9 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
         None for an iteration that nobody wanted to see; every yield is a place to stop.
     """
     began = time.perf_counter()
-    context = run.context
     yield None
+    context = run.context
+    mosaic = run.around.proposal if isinstance(run.around, State) else None
     fit = fits.of(run)
     for estimate in fit.refine(run.scribbles):
         if not (estimate.is_last or wanted(estimate)):
@@ -155,14 +171,16 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
             continue
         shown = decoded(estimate, run.image, run.scribbles, context=context)
         context = context.followed_by(shown.labels)
+        mosaic = Mosaic.of(shown.labels, like=mosaic)
         yield Frame(
             labels=shown.labels,
             step=estimate.step,
             total=estimate.total,
             loss=estimate.loss,
-            n_labels=int(np.count_nonzero(np.bincount(shown.labels.ravel()))),
+            n_labels=len(mosaic.areas),
             seconds=time.perf_counter() - began,
             is_last=estimate.is_last,
             memory=fit.memory(),
             uncertainty=shown.uncertainty,
+            mosaic=mosaic,
         )

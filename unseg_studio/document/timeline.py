@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unseg_studio.data import Mosaic
 from unseg_studio.document.history import Packed
 from unseg_studio.document.solve import Frame
 from unseg_studio.refinement import Uncertainty
@@ -44,7 +45,7 @@ class Moment:
     @classmethod
     def of(cls, frame: Frame) -> Moment:
         """Keep a frame."""
-        packed = Packed(frame.labels)
+        packed = Packed(frame.mosaic or Mosaic.of(frame.labels))
         return cls(
             step=frame.step,
             total=frame.total,
@@ -58,7 +59,12 @@ class Moment:
     @property
     def labels(self) -> NDArray[np.int32]:
         """The live labels of the moment, `(H, W)` int32."""
-        return self._labels.array
+        return self.mosaic.array
+
+    @property
+    def mosaic(self) -> Mosaic:
+        """The live labels of the moment."""
+        return self._labels.mosaic
 
 
 def with_moment(moments: tuple[Moment, ...], frame: Frame) -> tuple[Moment, ...]:
