@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, fields
@@ -21,19 +22,21 @@ class Record:
 
     What `NAME.csv` was before stays until then.
 
+    To be used as a context, which begins the file and ends it.
+
     Parameters
     ----------
     path : Path
-        The file to be.
+        The file to be; its folder is made.
     goes_on : bool
         Keep the turns of an interrupted run, if there are any.
 
     Raises
     ------
     OSError
-        If the file cannot be written.
+        If the file of an interrupted run cannot be read.
     ValueError
-        If an interrupted run left something else than turns.
+        If it holds something else than turns.
     """
 
     def __init__(self, path: Path, *, goes_on: bool = False) -> None:
@@ -42,12 +45,19 @@ class Record:
         self.turns: list[Turn] = []
         if goes_on and self.part.exists():
             self.turns = read_turns(self.part)
-        self._file: TextIO = self.part.open("w", newline="", encoding="utf-8")
-        self._rows = csv.DictWriter(self._file, _COLUMNS, lineterminator="\n")
-        self._rows.writeheader()
-        self._write(self.turns)
+        self._file: TextIO = io.StringIO()
 
     def __enter__(self) -> Record:
+        try:
+            self.part.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.part.open("w", newline="", encoding="utf-8")
+        except OSError as error:
+            raise type(error)(
+                f"Results cannot be written into {self.part.parent} ({error.strerror}); accepted "
+                "is a folder that may be written to. Choose another one with --out."
+            ) from error
+        self._rows.writeheader()
+        self._write(self.turns)
         return self
 
     def __exit__(
@@ -70,6 +80,10 @@ class Record:
         """Whether a method has played (set, image) with those strokes."""
         wanted = (method, *image, strokes_by)
         return any((t.method, t.set, t.image, t.strokes_by) == wanted for t in self.turns)
+
+    @property
+    def _rows(self) -> csv.DictWriter[str]:
+        return csv.DictWriter(self._file, _COLUMNS, lineterminator="\n")
 
     def _write(self, turns: list[Turn]) -> None:
         self._rows.writerows(map(_row, turns))

@@ -12,7 +12,7 @@ from rich.table import Table
 from unseg_studio.bench.game import Turn
 from unseg_studio.bench.scores import GOOD, Reach, Score, Times, by_set, scores_of
 
-WIDTH = 100
+WIDTH = 126
 """Columns of text that the tables need."""
 
 SHORTEST = 0.0005
@@ -81,10 +81,12 @@ def plot(scores: Sequence[Score], ours: Collection[str]) -> bytes:
     panels = figure.subplots(n_rows, _COLUMNS_OF_PLOT, squeeze=False, sharey=True).ravel()
     colours = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(s.method for s in scores))}
     for panel, (name, group) in zip(panels, sets.items(), strict=False):
-        panel.set(title=name, xlabel="round", ylim=(0, 1))
+        n_rounds = max(len(score.per_round) for score in group)
+        panel.set(title=name, xlabel="round", ylim=(0, 1), xticks=range(n_rounds))
         for score in group:
             style = {"color": colours[score.method], "linewidth": 3 if score.method in ours else 1}
             panel.plot(score.per_round, marker=".", label=score.method, **style)
+    panels[0].set_ylabel("mean IoU")
     for panel in panels[len(sets) :]:
         panel.set_axis_off()
     lines = {line.get_label(): line for panel in panels for line in panel.get_lines()}

@@ -84,17 +84,10 @@ def _records(plan: Plan) -> tuple[Record, Record]:
 
     Raises
     ------
-    OSError, ValueError
-        If they cannot be written or do not belong to this plan.
+    ValueError
+        If that does not belong to this plan.
     """
-    try:
-        plan.out.mkdir(parents=True, exist_ok=True)
-        robot, human = (Record(plan.out / n, goes_on=plan.goes_on) for n in (CSV, HUMAN_CSV))
-    except OSError as error:
-        raise type(error)(
-            f"Results cannot be written into {plan.out} ({error.strerror}); accepted is a folder "
-            "that may be written to. Choose another one with --out."
-        ) from error
+    robot, human = (Record(plan.out / name, goes_on=plan.goes_on) for name in (CSV, HUMAN_CSV))
     rounds = {len(game.turns) for score in scores_of(robot.turns) for game in score.games}
     if rounds - {plan.n_rounds}:
         raise ValueError(
