@@ -4,6 +4,7 @@ Everything here is numpy and frozen; nothing imports torch or Qt.
 """
 
 from unseg_studio.data.accepted import IMAGE_SUFFIXES, UnreadableImageError
+from unseg_studio.data.boxes import Box
 from unseg_studio.data.category import PALETTE, Category, new_category
 from unseg_studio.data.edits import UNEDITED, Edits
 from unseg_studio.data.image import Image, Source
@@ -14,7 +15,7 @@ from unseg_studio.data.labels import (
     compose,
     present_ids,
 )
-from unseg_studio.data.mosaic import Box, Mosaic, Tile
+from unseg_studio.data.mosaic import Mosaic, Tile
 from unseg_studio.data.reading import read_image
 from unseg_studio.data.region import Annotation, Region, regions_from_labels
 from unseg_studio.data.scribbles import UNMARKED, Scribbles

@@ -7,7 +7,7 @@ and in memory, however large the plane is. What two versions differ in is found 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise, product
@@ -17,14 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unseg_studio.data.boxes import Box, bounds, shifted, size_of, union
 from unseg_studio.data.strokes import Patch
 
 Ids = NDArray[np.int32]
 Index = NDArray[np.uint8 | np.uint16]
 IndexType = type[np.uint8] | type[np.uint16]
 Mask = NDArray[np.bool_]
-Box = tuple[slice, slice]
-"""Rows and columns of a rectangle of the plane."""
 
 SIDE = 256
 """Pixels along a tile; the last ones of a row or column may be smaller."""
@@ -228,7 +227,7 @@ class Mosaic:
     @classmethod
     def full(cls, shape: tuple[int, int], id_: int) -> Mosaic:
         """The same id everywhere; tiles of the same size are one and the same."""
-        sizes = [_size(place) for place in _places(shape)]
+        sizes = [size_of(place) for place in _places(shape)]
         made = {size: Tile.full(size, id_) for size in set(sizes)}
         return cls(shape, tuple(made[size] for size in sizes))
 
@@ -261,7 +260,7 @@ class Mosaic:
 
     def window(self, box: Box) -> Ids:
         """A copy of a rectangle, `(h, w)` int32."""
-        ids = np.empty(_size(box), np.int32)
+        ids = np.empty(size_of(box), np.int32)
         for number, inside, part in self.under(box):
             ids[part] = self.tiles[number].window(inside)
         return ids
@@ -394,30 +393,6 @@ class IdPlane:
         return Mosaic.of(ids)
 
 
-def bounds(mask: NDArray[np.bool_]) -> Box | None:
-    """The smallest rectangle that holds every set pixel; None where none is set."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not rows.size:
-        return None
-    cols = np.flatnonzero(mask.any(axis=0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
-
-
-def union(boxes: Iterable[Box]) -> Box | None:
-    """The smallest rectangle that holds them all; None where there are none."""
-    both = [*zip(*boxes, strict=True)]
-    if not both:
-        return None
-    rows, cols = (slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in both)
-    return rows, cols
-
-
-def shifted(box: Box, down: int, right: int) -> Box:
-    """The rectangle moved."""
-    rows, cols = box
-    return slice(rows.start + down, rows.stop + down), slice(cols.start + right, cols.stop + right)
-
-
 def index_type(n_things: int) -> IndexType:
     """The type of the index into a palette of so many."""
     return np.uint8 if n_things <= _FEW else np.uint16
@@ -449,11 +424,6 @@ def _places(shape: tuple[int, int]) -> tuple[Box, ...]:
         for length in shape
     )
     return tuple(product(rows, cols))
-
-
-def _size(box: Box) -> tuple[int, int]:
-    rows, cols = box
-    return rows.stop - rows.start, cols.stop - cols.start
 
 
 def _cuts(stretch: slice) -> list[tuple[int, slice, slice]]:

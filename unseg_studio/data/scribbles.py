@@ -10,8 +10,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unseg_studio.data.boxes import Box, bounds, shifted, union
 from unseg_studio.data.category import MAX_CATEGORY
-from unseg_studio.data.mosaic import Box, IdPlane, Ids, Mosaic, Tile, bounds, shifted, union
+from unseg_studio.data.mosaic import IdPlane, Ids, Mosaic, Tile
 from unseg_studio.data.strokes import stroke_patch
 
 UNMARKED = 0

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unseg_studio.data.boxes import bounds
+
 MAX_RADIUS = 1000
 """Largest brush, in pixels."""
 
@@ -50,11 +52,7 @@ class Patch:
     @classmethod
     def whole(cls, mask: NDArray[np.bool_]) -> Patch:
         """The patch of a mask as large as the plane, cut to its bounding box."""
-        rows = np.flatnonzero(mask.any(axis=1))
-        cols = np.flatnonzero(mask.any(axis=0))
-        if rows.size == 0:
-            return cls(slice(0, 0), slice(0, 0), np.zeros((0, 0), bool))
-        box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
+        box = bounds(mask) or (slice(0, 0), slice(0, 0))
         return cls(*box, mask[box].copy())  # the caller may change the mask later
 
 

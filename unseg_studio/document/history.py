@@ -18,7 +18,8 @@ from imagecodecs import lz4_decode, lz4_encode
 from numpy.typing import NDArray
 
 from unseg_studio.data import Box, Mosaic, Tile
-from unseg_studio.data.mosaic import IndexType, Pattern, bounds, index_type
+from unseg_studio.data.boxes import bounds
+from unseg_studio.data.mosaic import IndexType, Pattern, index_type
 from unseg_studio.document.state import UNDOABLE, Plane, State, mosaic_of, with_mosaic
 
 _packer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unseg-undo")
