@@ -88,7 +88,7 @@ def test_the_hint_lies_in_the_doubtful_blob(row: int, col: int, level: float) ->
 def test_of_two_blobs_the_one_with_more_doubt_is_meant() -> None:
     assert (hint := hint_of(blob(8, 8, 3) | blob(20, 30, 6))) and hint.col > 20
     assert (hint := hint_of(0.55 * blob(8, 8, 4) + blob(20, 30, 4))) and hint.col > 20
-    assert (hint := hint_of(0.6 * blob(9, 9, 7) + blob(24, 34, 2))) and hint.col < 20
+    assert (hint := hint_of(0.98 * blob(9, 9, 7) + blob(24, 34, 3))) and hint.col < 20
 
 
 def test_of_two_equal_blobs_it_is_the_first_by_rows_each_time() -> None:

