@@ -95,11 +95,11 @@ class BrushController(QObject):
             self._document.erase(points, radius=radius)
 
     def _fill(self, row: int, col: int) -> None:
-        if self._document.labels[row, col] != self._document.active:
+        if self._document.shown.at(row, col) != self._document.active:
             self._document.fill_region((row, col))
 
     def _name(self, row: int, col: int) -> None:
-        id_ = int(self._document.labels[row, col])
+        id_ = self._document.shown.at(row, col)
         if id_ == NOTHING:
             raise ValueError("There is no cluster here; wait for the first labels, or click one.")
         if id_ < FIRST_CLUSTER and id_ != self._document.active:

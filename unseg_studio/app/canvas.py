@@ -14,7 +14,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QLineF, QPointF, QRectF, Qt, QTimer, QVariantAnimation, Signal
+from qtpy.QtCore import (
+    QEvent,
+    QLineF,
+    QPointF,
+    QRect,
+    QRectF,
+    Qt,
+    QTimer,
+    QVariantAnimation,
+    Signal,
+)
 from qtpy.QtGui import (
     QColor,
     QDragEnterEvent,
@@ -38,7 +48,7 @@ from unseg_studio.app.glow import RINGS, paint_legend, paint_ring
 from unseg_studio.app.layers import Layers, Pick, Style
 from unseg_studio.app.tools import ERASERS, PICKERS, Tool, Trail
 from unseg_studio.app.viewport import GRID_SCALE, Viewport
-from unseg_studio.data import NOTHING
+from unseg_studio.data import NOTHING, Box, Scribbles
 from unseg_studio.document import Document
 
 RADII = (0.5, 200.0)
@@ -293,25 +303,33 @@ class Canvas(QWidget):
             ):
                 signal.connect(slot) if connect else signal.disconnect(slot)
 
-    def _on_labels_changed(self) -> None:
+    def _on_labels_changed(self, box: Box) -> None:
         if self._layers:
-            self._layers.forget_overlay()
+            place = self._layers.relabel(box)
             self._refresh_hover()
-            self.update()
+            self._repaint_around(place)
 
     def _on_uncertainty_changed(self) -> None:
         if self._layers:
             self._layers.forget_glow()
             self.update()
 
-    def _on_scribbles_changed(self) -> None:
+    def _on_scribbles_changed(self, _scribbles: Scribbles, box: Box) -> None:
         if self._layers:
-            self._layers.forget_marks()
-            self.update()
+            self._repaint_around(self._layers.remark(box))
+
+    def _repaint_around(self, place: QRect) -> None:
+        """Repaint a part, or everything where what is shown elsewhere may depend on it."""
+        hinted = self._shows_uncertainty or self._flash.state() == QVariantAnimation.State.Running
+        spreads = self._pick is not None and self._pick.at is not None
+        self.update() if hinted or spreads else self.update(place)
 
     def _on_categories_changed(self) -> None:
-        self._on_labels_changed()
-        self._on_scribbles_changed()
+        if self._layers:
+            self._layers.forget_overlay()
+            self._layers.forget_marks()
+            self._refresh_hover()
+            self.update()
 
     def _on_active_changed(self) -> None:
         self._update_brush()
@@ -785,7 +803,7 @@ class Canvas(QWidget):
 
     def _id_at(self, at: QPointF) -> int:
         pixel, document = self._pixel(at), self.document()
-        return int(document.labels[pixel]) if pixel and document else NOTHING
+        return document.shown.at(*pixel) if pixel and document else NOTHING
 
     # Under the cursor
 
@@ -804,7 +822,7 @@ class Canvas(QWidget):
         pixel, document = self._pixel(at) if at is not None else None, self.document()
         if pixel is None or document is None:
             return None
-        return Hover(*pixel, value_at(document.image, *pixel), int(document.labels[pixel]))
+        return Hover(*pixel, value_at(document.image, *pixel), document.shown.at(*pixel))
 
     def _wanted_pick(self, hover: Hover | None) -> Pick | None:
         """Outline nothing while drawing, both ends of a merge, else what is under the cursor."""

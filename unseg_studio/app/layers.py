@@ -5,20 +5,20 @@ From back to front: image, heat map, labels, outline of what is under the cursor
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QPointF
+from qtpy.QtCore import QPointF, QRect, QRectF
 from qtpy.QtGui import QImage, QPainter
 
 from unseg_studio.app import glow, overlay
 from unseg_studio.app.display import Look, Pyramid
-from unseg_studio.app.viewport import Viewport
+from unseg_studio.app.viewport import Samples, Viewport
+from unseg_studio.data.boxes import Box, grown, inside, overlap, size_of
 from unseg_studio.document import Document
 
 _AT_ONCE = 2_000_000
@@ -87,6 +87,10 @@ class Layer:
         self._image = QImage(self._pixels.data, width, height, 4 * width, kind)
         self._place = QPointF(left, top)
 
+    def write(self, part: Box, pixels: NDArray[np.uint32]) -> None:
+        """Put other pixels into a rectangle of it."""
+        self._pixels[part] = pixels
+
     def draw(self, painter: QPainter, ratio: float) -> None:
         """Paint it on a screen with so many device pixels per view pixel."""
         self._image.setDevicePixelRatio(ratio)
@@ -113,7 +117,6 @@ class Layers:
         self._overlay: tuple[Style, Layer] | None = None
         self._glow: Layer | None = None
         self._marks: tuple[Layer | None] | None = None
-        self._marked: tuple[slice, slice] | None = None
         self._grid: Layer | None = None
         self._picked: tuple[Pick, Layer | None] | None = None
         self.building = self._start_building()
@@ -147,7 +150,30 @@ class Layers:
 
     def forget_marks(self) -> None:
         """The scribbles, or the colours of the categories, are different."""
-        self._marks = self._marked = None
+        self._marks = None
+
+    def relabel(self, box: Box) -> QRect:
+        """The labels are different in a rectangle of the image; gives what to repaint."""
+        self._picked = None
+        samples = self._device.samples()
+        part = samples.part(box, margin=self._rim)  # outlines reach as far as the rims of strokes
+        if self._ids is not None:
+            self._ids[part] = self._sampled(samples, part)
+        if self._overlay is not None:
+            style, layer = self._overlay
+            layer.write(part, self._colored(style, part))
+        return self._on_view(samples, part)
+
+    def remark(self, box: Box) -> QRect:
+        """The scribbles are different in a rectangle of the image; gives what to repaint."""
+        samples = self._device.samples()
+        part = samples.part(box, margin=self._rim)
+        match self._marks:
+            case (Layer() as layer,):
+                layer.write(part, self._marked(samples, part))
+            case _:
+                self._marks = None
+        return self._on_view(samples, part)
 
     def base(self) -> Layer:
         """The image."""
@@ -162,7 +188,7 @@ class Layers:
         """The overlay of labels."""
         if self._overlay is None or self._overlay[0] != style:
             samples = self._device.samples()
-            layer = Layer(self._colored(style), samples.top, samples.left)
+            layer = Layer(self._colored(style, samples.whole), samples.top, samples.left)
             self._overlay = style, layer
         return self._overlay[1]
 
@@ -178,7 +204,7 @@ class Layers:
     def marks(self) -> Layer | None:
         """The scribbles; None where there are none in sight."""
         if self._marks is None:
-            self._marks = (self._drawn_marks(),)
+            self._marks = (self._all_marks(),)
         return self._marks[0]
 
     def grid(self) -> Layer | None:
@@ -192,7 +218,8 @@ class Layers:
     def ids(self) -> NDArray[np.int32]:
         """Which label each device pixel shows."""
         if self._ids is None:
-            self._ids = self._device.samples().of(self.document.labels)
+            samples = self._device.samples()
+            self._ids = self._sampled(samples, samples.whole)
         return self._ids
 
     def picked(self, pick: Pick) -> Layer | None:
@@ -209,35 +236,55 @@ class Layers:
     def _line(self) -> int:
         return max(1, round(self.ratio))
 
-    def _drawn_marks(self) -> Layer | None:
-        """Sample only around what is marked: thin things need more samples than pixels."""
-        if self._marked is None:
-            self._marked = _bounds(self.document.scribbles.ids)
-        rows, cols = (self._grown(part, axis) for axis, part in enumerate(self._marked))
-        device = self._device
-        top, left = device.top - rows.start, device.left - cols.start
-        size = rows.stop - rows.start, cols.stop - cols.start
-        factor = 1 if device.scale >= 1 else 2
-        samples = replace(device, image=size, top=top, left=left).samples(factor)
-        ids = overlay.pooled(samples.of(self.document.scribbles.ids[rows, cols]), factor)
-        if not ids.any():
-            return None
-        argb = overlay.marks(ids, self.document.categories, width=self._line)
-        return Layer(argb, samples.top, samples.left)
+    @property
+    def _rim(self) -> int:
+        """How far scribbles reach beyond their pixels, in device pixels."""
+        return 2 * self._line + 1
 
-    def _grown(self, marked: slice, axis: int) -> slice:
-        """The marked stretch of an axis with room for the rim."""
-        if marked.start == marked.stop:
-            return marked
-        rim = math.ceil(3 * self._line / self._device.scale) + 1
-        stop = min(self.document.image.shape[axis], marked.stop + rim)
-        return slice(max(0, marked.start - rim), stop)
+    def _on_view(self, samples: Samples, part: Box) -> QRect:
+        (top, height), (left, width) = ((s.start, s.stop - s.start) for s in part)
+        place = QRectF(samples.left + left, samples.top + top, width, height)
+        corner, size = place.topLeft() / self.ratio, place.size() / self.ratio
+        return QRectF(corner, size).toAlignedRect()
 
-    def _colored(self, style: Style) -> NDArray[np.uint32]:
-        categories = self.document.categories
+    def _sampled(self, samples: Samples, part: Box) -> NDArray[np.int32]:
+        rows, cols = part
+        return self.document.shown.sampled(samples.rows[rows], samples.cols[cols])
+
+    def _colored(self, style: Style, part: Box) -> NDArray[np.uint32]:
+        """A part of the overlay; its borders depend on what lies around it."""
+        ids, categories = self.ids(), self.document.categories
+        around = grown(part, self._line, (ids.shape[0], ids.shape[1]))
         if style.contours:
-            return overlay.contours(self.ids(), categories, width=self._line)
-        return overlay.fill(self.ids(), categories, opacity=style.opacity, width=self._line)
+            argb = overlay.contours(ids[around], categories, width=self._line)
+        else:
+            argb = overlay.fill(ids[around], categories, opacity=style.opacity, width=self._line)
+        return argb[inside(part, around)]
+
+    def _all_marks(self) -> Layer | None:
+        samples = self._device.samples()
+        argb = self._marked(samples, samples.whole)
+        return Layer(argb, samples.top, samples.left) if argb.any() else None
+
+    def _marked(self, samples: Samples, part: Box) -> NDArray[np.uint32]:
+        """A part of the scribbles, drawn only around what is marked."""
+        argb = np.zeros(size_of(part), np.uint32)
+        box = self.document.scribbles.box
+        seen = overlap(part, samples.part(box, margin=self._rim)) if box else None
+        if seen:
+            around = grown(seen, self._rim, samples.shape)
+            ids = self._marks_under(around)
+            marks = overlay.marks(ids, self.document.categories, width=self._line)
+            argb[inside(seen, part)] = marks[inside(seen, around)]
+        return argb
+
+    def _marks_under(self, part: Box) -> NDArray[np.int32]:
+        """Which category each view pixel is marked with; thin things need more samples."""
+        factor = 1 if self._device.scale >= 1 else 2
+        fine = self._device.samples(factor)
+        rows, cols = (slice(factor * axis.start, factor * axis.stop) for axis in part)
+        ids = self.document.scribbles.mosaic.sampled(fine.rows[rows], fine.cols[cols])
+        return overlay.pooled(ids, factor)
 
     def _mask(self, pick: Pick) -> NDArray[np.bool_]:
         ids, samples = self.ids(), self._device.samples()
@@ -262,13 +309,3 @@ class Layers:
             argb = np.where(argb != 0, argb, overlay.highlight(part))
         samples = self._device.samples()
         return Layer(argb, samples.top + top, samples.left + left)
-
-
-def _bounds(ids: NDArray[np.int32]) -> tuple[slice, slice]:
-    """Rows and columns that hold an id above 0."""
-    rows = np.flatnonzero(ids.max(axis=1))
-    if not rows.size:
-        return slice(0, 0), slice(0, 0)
-    band = slice(int(rows[0]), int(rows[-1]) + 1)
-    cols = np.flatnonzero(ids[band].max(axis=0))
-    return band, slice(int(cols[0]), int(cols[-1]) + 1)

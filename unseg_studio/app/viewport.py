@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unseg_studio.data.boxes import Box, grown
+
 MAX_SCALE = 64.0
 """Most view pixels per image pixel."""
 
@@ -49,9 +51,30 @@ class Samples:
         return len(self.rows), len(self.cols)
 
     @property
-    def place(self) -> tuple[slice, slice]:
+    def place(self) -> Box:
         """Rows and columns of the image that are visible."""
         return _span(self.rows), _span(self.cols)
+
+    @property
+    def whole(self) -> Box:
+        """All view pixels that show the image, counted from the first of them."""
+        return slice(0, len(self.rows)), slice(0, len(self.cols))
+
+    def part(self, box: Box, *, margin: int) -> Box:
+        """The view pixels, counted as in `whole`, that show a rectangle of the image.
+
+        Parameters
+        ----------
+        box : (slice, slice)
+            Rows and columns of the image.
+        margin : int
+            So many view pixels around them belong to it.
+        """
+        rows, cols = (
+            slice(*np.searchsorted(indices, (axis.start, axis.stop)).tolist())
+            for indices, axis in zip((self.rows, self.cols), box, strict=True)
+        )
+        return grown((rows, cols), margin, self.shape)
 
     def of(self, plane: NDArray[Any]) -> NDArray[Any]:
         """What the view pixels show of a `(H, W, ...)` plane: `(h, w, ...)`, nearest neighbour."""
