@@ -53,14 +53,21 @@ def test_quality_has_a_line_for_each_method():
     assert found["never"] == ["0 of 1", *["-"] * 5]
 
 
+def bold_lines(made):
+    lines = printed(quality_table("a", scores_of(made)), styled=True).splitlines()
+    return [line for line in lines if "\x1b[1m" in line and "│" in line]
+
+
 def test_the_best_method_is_bold():
-    lines = [
-        line
-        for line in printed(quality_table("a", scores()), styled=True).splitlines()
-        if "\x1b[1m" in line and "│" in line
-    ]
-    assert len(lines) == 1
-    assert "better" in lines[0]
+    (line,) = bold_lines(turns([0.5, 0.9], method="good") + turns([0.5, 1.0], method="better"))
+    assert "better" in line
+
+
+def test_the_best_of_a_single_image_is_not_the_best_of_the_set():
+    made = turns([1.0], method="slow") + turns([0.5], method="fast")
+    (line,) = bold_lines(made + turns([0.6], method="fast", image="y"))
+    assert "fast" in line
+    assert bold_lines(turns([NAN])) == []
 
 
 def test_seven_rounds_fit_into_the_width():

@@ -21,7 +21,7 @@ from unseg_studio.bench.verdict import MARGINS
 
 OUT = Path("out/bench")
 
-QUICK_IMAGES, QUICK_ROUNDS, QUICK_SIDE = 1, 2, 256
+QUICK_IMAGES, QUICK_ROUNDS, QUICK_SIDE = 1, 2, 192
 QUICK_LIMIT = 5.0
 """Seconds after which a baseline counts as one that does not return, in a quick run."""
 

@@ -27,11 +27,11 @@ def quality_table(set_: str, scores: Sequence[Score]) -> Table:
     table = _table(f"{set_}: mean IoU after each round, strokes to a good one")
     for column in ("images", *map(str, range(rounds)), "mean", *(f"to {iou:.2f}" for iou in GOOD)):
         table.add_column(column, justify="right")
-    best = max((score.mean for score in scores if _is_whole(score)), default=math.nan)
+    best = _best(scores)
     for score in scores:
-        style = "bold" if _is_whole(score) and score.mean == best else ""
         values = [*map(_share, score.per_round), _share(score.mean)]
         reaches = [_reach(score.reach(iou)) for iou in GOOD]
+        style = "bold" if score is best else ""
         table.add_row(score.method, _count(score), *values, *reaches, style=style)
     return table
 
@@ -51,12 +51,13 @@ def times_table(set_: str, scores: Sequence[Score]) -> Table:
 def human_table(turns: Sequence[Turn]) -> Table:
     """The strokes of people: a line for each method on each folder of strokes."""
     table = _table("strokes that people drew: mean IoU of one update with all of them")
-    for column in ("set", "images", "IoU", "seconds p50 / p95"):
+    table.add_column("set")
+    for column in ("images", "IoU", "seconds p50 / p95"):
         table.add_column(column, justify="right")
     for name, scores in _by_folder(turns).items():
-        best = max((score.mean for score in scores if _is_whole(score)), default=math.nan)
+        best = _best(scores)
         for score in scores:
-            style = "bold" if _is_whole(score) and score.mean == best else ""
+            style = "bold" if score is best else ""
             cells = (_count(score), _share(score.mean), _times(score.first_update))
             table.add_row(score.method, name, *cells, style=style)
     return table
@@ -111,9 +112,11 @@ def _by_folder(turns: Sequence[Turn]) -> dict[str, list[Score]]:
     return {name: scores_of(group) for name, group in folders.items()}
 
 
-def _is_whole(score: Score) -> bool:
-    """It answered on every image that it played, and on more than a taste of the set."""
-    return len(score.complete) == len(score.games)
+def _best(scores: Sequence[Score]) -> Score | None:
+    """The best mean of those that answered on the most images."""
+    most = max(len(score.complete) for score in scores)
+    whole = [score for score in scores if most and len(score.complete) == most]
+    return max(whole, key=lambda score: score.mean, default=None)
 
 
 def _count(score: Score) -> str:
