@@ -99,6 +99,16 @@ def test_an_array_like_an_earlier_version_shares_its_tiles(seed, other):
     assert (after is before) == (array == ids).all()
 
 
+def test_equal_tiles_that_are_not_shared_do_not_widen_the_difference():
+    shape = 4 * SIDE, 4 * SIDE
+    ids = np.zeros(shape, np.int32)
+    one = Mosaic.of(ids.copy())
+    ids[SIDE + 9, SIDE + 7 : 2 * SIDE + 1] = 5
+    two = Mosaic.of(ids.copy())
+    assert len(one.apart(two)) == 16
+    assert one.difference(two) == (slice(SIDE + 9, SIDE + 10), slice(SIDE + 7, 2 * SIDE + 1))
+
+
 @fast
 @given(seeds, seeds)
 def test_the_difference_of_two_versions_is_the_smallest_rectangle_around_it(seed, other):
