@@ -267,6 +267,23 @@ class Mosaic:
             ids[part] = self.tiles[number].window(inside)
         return ids
 
+    def mask(self, box: Box, wanted: Callable[[int], bool]) -> Mask:
+        """Where in a rectangle the ids are that are wanted, `(h, w)` bool."""
+        mask = np.empty(size_of(box), bool)
+        for number, within, part in self.under(box):
+            mask[part] = self.tiles[number].mask(wanted)[within]
+        return mask
+
+    def extent(self, id_: int) -> Box | None:
+        """The smallest rectangle that holds every pixel of an id; None where it is nowhere."""
+        boxes = []
+        for number, tile in enumerate(self.tiles):
+            box = bounds(tile.mask_of(id_)) if tile.holds(id_) else None
+            if box is not None:
+                rows, cols = self.box_of(number)
+                boxes.append(shifted(box, rows.start, cols.start))
+        return union(boxes)
+
     def sampled(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Ids:
         """The ids where rows `(h,)` and columns `(w,)`, both ascending, cross: `(h, w)` int32."""
         ids = np.empty((len(rows), len(cols)), np.int32)

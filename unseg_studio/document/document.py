@@ -37,6 +37,7 @@ from unseg_studio.data.category import Kind
 from unseg_studio.data.labels import is_cluster
 from unseg_studio.data.region import Connectivity
 from unseg_studio.document import corrections
+from unseg_studio.document.corrections import Correction
 from unseg_studio.document.history import History
 from unseg_studio.document.provenance import provenance
 from unseg_studio.document.state import (
@@ -237,7 +238,7 @@ class Document:
 
     def fill_region(self, point: tuple[int, int], *, id_: int | None = None) -> None:
         """Correct the connected region around a (row, column); `id_` as in `brush`."""
-        self.correct("fill", corrections.touched_region(self.labels, point), id_)
+        self.correct("fill", corrections.touched_region(self.shown, point), id_)
 
     def uncorrect(self, points: ArrayLike, *, radius: float) -> None:
         """Give the pixels along a stroke back to the live labels."""
@@ -254,24 +255,34 @@ class Document:
             If the category is locked or does not exist.
         """
         id_ = self._active if id_ is None else id_
-        self._require_usable(id_)
+        self.require_usable(id_)
         self._act(text, edits=self.edits.put(patch, id_))
 
     def fill_holes(self, id_: int) -> None:
         """Give the pixels that an id encloses to it."""
-        self.correct("fill holes", corrections.holes(self.labels, id_), id_)
+        self.require_usable(id_)
+        self.lay(corrections.holes_filled(self._state, id_))
 
     def remove_small(self, id_: int, *, min_area: int) -> None:
         """Give parts of an id below `min_area` pixels to their surroundings."""
-        self.require_unlocked(id_)
-        patch = corrections.small_parts(self.labels, id_, min_area=min_area)
-        self._act("remove small parts", edits=self._given_to_surroundings(patch, id_))
+        self.require_usable(id_)
+        self.lay(corrections.small_parts_removed(self._state, id_, min_area=min_area))
 
     def smooth(self, id_: int, *, radius: float = 2.0) -> None:
         """Smooth the outline of an id."""
-        self._require_usable(id_)
-        gained, lost = corrections.smoothed(self.labels, id_, radius=radius)
-        self._act("smooth", edits=self._given_to_surroundings(lost, id_).put(gained, id_))
+        self.require_usable(id_)
+        self.lay(corrections.outline_smoothed(self._state, id_, radius=radius))
+
+    def lay(self, correction: Correction) -> None:
+        """Take a correction of a whole id, which may have been made in another thread.
+
+        Raises
+        ------
+        ValueError
+            If the category was locked or removed meanwhile.
+        """
+        self.require_usable(correction.id_)
+        self._act(correction.text, edits=correction.onto(self.edits))
 
     def clear_edits(self) -> None:
         """Give every pixel back to the live labels."""
@@ -389,6 +400,12 @@ class Document:
         if id_ in self.locks:
             raise ValueError(f"{self.category(id_).name!r} is locked; unlock it first (key X).")
 
+    def require_usable(self, id_: int) -> None:
+        """Raise ValueError, in a sentence for the person, if nothing can be given to this id."""
+        if id_ not in (UNEDITED, NOTHING) and not is_cluster(id_):
+            self.category(id_)
+            self.require_unlocked(id_)
+
     # The engine
 
     def set_segmenter(self, segmenter: Segmenter) -> None:
@@ -496,20 +513,6 @@ class Document:
         if isinstance(live, Mosaic):
             return live
         return Mosaic.of(np.asarray(live, np.int32), like=self._state.proposal)
-
-    def _given_to_surroundings(self, patch: Patch, id_: int) -> Edits:
-        """Give the pixels of a patch to what is around it, but neither to `id_` nor to locks."""
-        barred = np.isin(self.labels, [id_, *self.locks])
-        around = corrections.surroundings(self.labels, patch, barred=barred)
-        ids = self.edits.ids.copy()
-        ids[patch.slices][patch.mask] = around[patch.mask]
-        return Edits(ids)
-
-    def _require_usable(self, id_: int) -> None:
-        """Raise ValueError if nothing can be given to this id."""
-        if id_ not in (UNEDITED, NOTHING) and not is_cluster(id_):
-            self.category(id_)
-            self.require_unlocked(id_)
 
     def _require_shown(self, id_: int) -> None:
         """Raise ValueError if this is neither a category nor a cluster on the screen."""
