@@ -21,9 +21,10 @@ from unseg_studio.widgets import (
     Pump,
     RunBar,
     SegmenterBox,
+    corrections_box,
     figures,
 )
-from unseg_studio.widgets.areas import count_areas, in_words
+from unseg_studio.widgets.areas import AreaCounter, in_words
 from unseg_studio.widgets.icons import DRAWINGS, icon
 
 EVERY = (CategoryList, SegmenterBox, RunBar, CorrectionsBox, ExportBox)
@@ -125,6 +126,29 @@ class TestCorrections:
         press(qtbot, box, "Smooth")
         assert document.labels[5, 5] == FIRST_CLUSTER
 
+    @pytest.mark.parametrize("text", ["Fill holes", "Smooth", "Remove parts below"])
+    def test_a_large_image_is_corrected_beside_the_window(
+        self, qtbot, box, document, monkeypatch, text
+    ):
+        monkeypatch.setattr(corrections_box, "_AT_ONCE", 0)
+        press(qtbot, box, text)
+        assert document.undo_text is None
+        assert box._doing.text().endswith("…")
+        assert not box._smooth.isEnabled()
+        qtbot.waitUntil(lambda: document.undo_text is not None)
+        assert box._doing.text() == ""
+        assert box._smooth.isEnabled()
+
+    def test_a_category_locked_meanwhile_is_refused_in_words(
+        self, qtbot, box, document, monkeypatch
+    ):
+        monkeypatch.setattr(corrections_box, "_AT_ONCE", 0)
+        with qtbot.waitSignal(box.refused) as said:
+            press(qtbot, box, "Fill holes")
+            document.toggle_lock(1)
+        assert "locked" in said.args[0]
+        assert box._holes.isEnabled()
+
     def test_a_cluster_can_be_chosen_instead(self, qtbot, box, document):
         qtbot.waitUntil(lambda: box._target.findData(FIRST_CLUSTER + 1) > 0)
         box.select(FIRST_CLUSTER + 1)
@@ -219,10 +243,14 @@ class TestBackground:
 
 
 class TestAreas:
-    def test_they_are_those_of_the_labels(self):
-        labels = np.random.default_rng(0).integers(0, 5, (700, 30)).astype(np.int32) * 500
-        ids, counts = np.unique(labels, return_counts=True)
-        assert count_areas(labels) == dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    def test_they_are_those_of_the_labels_and_follow_them(self, qtbot, document):
+        owner = QObject()
+        counter = AreaCounter(document, owner)
+        for labels in (document.labels, np.where(document.labels == 1, 2, document.labels)):
+            document.show(np.array(labels, np.int32))
+            ids, counts = np.unique(labels, return_counts=True)
+            wanted = dict(zip(ids.tolist(), counts.tolist(), strict=True))
+            qtbot.waitUntil(lambda wanted=wanted: counter.areas == wanted)
 
     def test_they_are_told_in_pixels_and_per_cent(self):
         assert in_words(12345, 154_312) == "12,345 px, 8.0 %"

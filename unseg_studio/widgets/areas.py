@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import numpy as np
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from unseg_studio.document import Document
@@ -13,24 +9,8 @@ from unseg_studio.widgets.background import Background
 from unseg_studio.widgets.following import follow
 
 COUNT_MS = 200
-_ROWS_AT_ONCE = 256
 
 Areas = dict[int, int]
-
-
-def count_areas(labels: NDArray[np.int32]) -> Areas:
-    """Id -> number of pixels, ids that occur only.
-
-    Parameters
-    ----------
-    labels : ndarray, (H, W) int32
-        Ids >= 0. Counted strip by strip, so that other threads get their turn.
-    """
-    totals = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
-    for top in range(0, labels.shape[0], _ROWS_AT_ONCE):
-        strip = labels[top : top + _ROWS_AT_ONCE].ravel()
-        totals += np.bincount(strip, minlength=totals.size)
-    return {int(id_): int(totals[id_]) for id_ in np.flatnonzero(totals)}
 
 
 class AreaCounter(QObject):
@@ -54,7 +34,8 @@ class AreaCounter(QObject):
             self._timer.start(COUNT_MS)
 
     def _count(self) -> None:
-        self._background.run(partial(count_areas, self._document.labels), self._take)
+        shown = self._document.shown
+        self._background.run(lambda: shown.areas, self._take)
 
     def _take(self, areas: Areas) -> None:
         self.areas = areas

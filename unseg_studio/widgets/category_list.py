@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -187,7 +188,7 @@ class CategoryList(QWidget):
                     self._rows.setCurrentItem(item)
 
     def _show_areas(self) -> None:
-        areas, total = self._counter.areas, self._document.labels.size
+        areas, total = self._counter.areas, math.prod(self._document.image.shape)
         with QSignalBlocker(self._rows):
             for item in self._items():
                 text = in_words(areas.get(item.data(NAME, _ID), 0), total)

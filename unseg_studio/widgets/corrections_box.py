@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QPushButton, QSpinBox, QWidget
 
 from unseg_studio.data import FIRST_CLUSTER
-from unseg_studio.document import Document, Live
+from unseg_studio.document import Document, Live, State, corrections
+from unseg_studio.document.corrections import Correction
 from unseg_studio.widgets.areas import AreaCounter, in_words
+from unseg_studio.widgets.background import Background
 from unseg_studio.widgets.following import follow
-from unseg_studio.widgets.layout import button, column, row
+from unseg_studio.widgets.layout import button, column, row, words
+
+_AT_ONCE = 1_000_000
+"""Images of at most so many pixels are corrected in the window's own thread."""
 
 ACTIVE = 0
 """Stands for whichever category is the active one."""
@@ -49,9 +56,11 @@ class CorrectionsBox(QWidget):
             "Take every hand correction back; scribbles and names stay.",
             document.clear_edits,
         )
+        self._doing = words(quiet=True)
+        self._background = Background(self)
         column(
             self, self._target, row(self._holes, self._smooth, self._radius),
-            row(self._small, self._min_area), row(self._clear),
+            row(self._small, self._min_area), row(self._clear), self._doing,
         ).addStretch(1)  # fmt: skip
         self._counter = AreaCounter(document, self)
         self._show_targets()
@@ -92,13 +101,39 @@ class CorrectionsBox(QWidget):
     # The person
 
     def _fill_holes(self) -> None:
-        self._document.fill_holes(self.target)
+        self._tidy("Filling holes …", corrections.holes_filled)
 
     def _smooth_outline(self) -> None:
-        self._document.smooth(self.target, radius=self._radius.value())
+        made = partial(corrections.outline_smoothed, radius=self._radius.value())
+        self._tidy("Smoothing …", made)
 
     def _remove_small(self) -> None:
-        self._document.remove_small(self.target, min_area=self._min_area.value())
+        made = partial(corrections.small_parts_removed, min_area=self._min_area.value())
+        self._tidy("Removing small parts …", made)
+
+    def _tidy(self, doing: str, made: Callable[[State, int], Correction]) -> None:
+        """Correct at once, or in a thread where the window would stand still."""
+        document, target = self._document, self.target
+        document.require_usable(target)
+        if math.prod(document.image.shape) <= _AT_ONCE:
+            document.lay(made(document.state, target))
+        else:
+            self._say(doing)
+            self._background.run(partial(made, document.state, target), self._lay, self._fail)
+
+    def _lay(self, correction: Correction) -> None:
+        self._say("")
+        self._try(lambda: self._document.lay(correction))
+
+    def _fail(self, error: Exception) -> None:
+        self._say("")
+        raise error
+
+    def _say(self, doing: str) -> None:
+        """Say what is being done; one thing at a time."""
+        self._doing.setText(doing)
+        for press in (self._holes, self._smooth, self._small):
+            press.setEnabled(not doing)
 
     def _try(self, act: Callable[[], None]) -> None:
         try:
@@ -110,7 +145,7 @@ class CorrectionsBox(QWidget):
 
     def _show_targets(self) -> None:
         chosen, document = self._target.currentData(), self._document
-        total = document.labels.size
+        total = math.prod(document.image.shape)
         self._target.clear()
         self._target.addItem(f"Active: {document.category(document.active).name}", ACTIVE)
         for id_, pixels in sorted(self._counter.areas.items()):
