@@ -3,6 +3,7 @@
 import sys
 from types import ModuleType
 
+from unseg_studio.features.lazy_torch import leave_a_core
 from unseg_studio.segmenters.base import (
     Estimate,
     Fit,
@@ -13,7 +14,6 @@ from unseg_studio.segmenters.base import (
     resolve_device,
 )
 from unseg_studio.segmenters.diffcluster import DiffCluster
-from unseg_studio.segmenters.lazy_torch import leave_a_core
 from unseg_studio.segmenters.table import SEGMENTERS, default_segmenter, make_segmenter
 
 __all__ = [

@@ -8,7 +8,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from unseg_studio.data import Image, Scribbles
-from unseg_studio.segmenters.lazy_torch import torch
+from unseg_studio.features.lazy_torch import torch
 
 
 @dataclass(frozen=True, eq=False)

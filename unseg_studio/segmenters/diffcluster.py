@@ -26,9 +26,9 @@ import cv2
 import numpy as np
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
+from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import losses
 from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device
-from unseg_studio.segmenters.lazy_torch import torch
 
 FINAL_SIZE = 640
 """Longer side of the last forward pass of a pyramid, in pixels: full resolution for photographs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unseg_studio.segmenters.lazy_torch import torch
+from unseg_studio.features.lazy_torch import torch
 
 UNSCRIBBLED = -1
 """Target of a pixel that nobody scribbled."""
