@@ -22,7 +22,7 @@ from napari.utils.colormaps import DirectLabelColormap, label_colormap
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from unseg_studio.data import Category, Image, Scribbles, Source, present_ids
+from unseg_studio.data import NOTHING, Category, Image, Scribbles, Source, present_ids
 from unseg_studio.data.channels import without_alpha
 from unseg_studio.document import Document
 
@@ -57,6 +57,7 @@ class LayerLink:
         self.layer = layer
         self.document = document
         self._layers = viewer.layers
+        self._shown = document.shown
         labels = document.labels.copy()
         self.preview = _add_labels(viewer, layer, labels, name=PREVIEW, opacity=0.5)
         self.scribbles = _add_labels(
@@ -81,8 +82,11 @@ class LayerLink:
 
     def show_labels(self) -> None:
         """Write the document's labels into the preview, in place."""
-        self._color(self.preview, present_ids(self.document.labels))
-        self.preview.data[...] = self.document.labels
+        shown, before = self.document.shown, self._shown
+        self._color_preview()
+        if box := shown.difference(before):
+            self.preview.data[box] = shown.window(box)
+        self._shown = shown
         self.preview.refresh(extent=False)
 
     # Parts
@@ -158,7 +162,10 @@ class LayerLink:
 
     def _show_colors(self) -> None:
         self._color(self.scribbles, ())
-        self._color(self.preview, present_ids(self.document.labels))
+        self._color_preview()
+
+    def _color_preview(self) -> None:
+        self._color(self.preview, sorted(self.document.shown.areas.keys() - {NOTHING}))
 
     def _color(self, layer: LabelsLayer, ids: Sequence[int]) -> None:
         """Give a layer its colours; dear in napari, so only where they are different."""

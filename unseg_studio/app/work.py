@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from unseg_studio.document import Document, State
 
 _PLANES = ("scribbles", "named", "edits")
@@ -43,4 +41,4 @@ class Work:
 
 
 def _differ(plane: Any, other: Any) -> bool:
-    return plane is not other and not np.array_equal(plane.ids, other.ids)
+    return plane is not other and not plane.mosaic.equals(other.mosaic)
