@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from unseg_studio.bench import latency
+from unseg_studio.bench import latency, verbs
 from unseg_studio.bench.latency import Line, Measured, Plan, Sample
+from unseg_studio.data import Image, new_category
 
 MEASURED = Measured(
     shape=(321, 481),
@@ -18,6 +20,11 @@ MEASURED = Measured(
     proposals=(Sample(0.2, 0.9), Sample(0.1, 2.0), Sample(0.25, 0.8)),
     strokes=tuple(Sample(0.01 * n, 0.1 * n) for n in range(1, 22)),
 )
+
+
+def categories():
+    first = new_category(())
+    return first, new_category((first,))
 
 
 def by_name(lines):
@@ -39,7 +46,7 @@ def test_a_tiny_run_gives_a_sample_for_every_document_and_stroke(small_photograp
 
 
 def test_the_lines_are_percentiles_beside_the_limits_of_the_design():
-    lines = by_name(latency.summary(MEASURED, large=False))
+    lines = by_name(latency.summary(MEASURED, size=None))
     assert lines["first frame of a new image, p50"].seconds == pytest.approx(0.2)
     assert lines["first frame of a new image, p50"].limit == 0.3
     assert lines["converged proposal, p50"].seconds == pytest.approx(0.9)
@@ -48,14 +55,33 @@ def test_the_lines_are_percentiles_beside_the_limits_of_the_design():
     assert lines["stroke to first updated frame, p50"].is_met is False
     assert lines["stroke to first updated frame, p95"].limit == 0.12
     assert lines["stroke to settled labels, p95"].seconds == pytest.approx(2.0)
-    assert lines["stroke to settled labels, p95"].is_met is None
+    assert lines["stroke to settled labels, p95"].limit == 0.25
+    assert lines["stroke to settled labels, p95"].is_met is False
 
 
 def test_a_large_image_has_limits_of_its_own():
-    lines = by_name(latency.summary(MEASURED, large=True))
+    lines = by_name(latency.summary(MEASURED, size=2048))
     assert lines["stroke to first updated frame, p50"].limit == 0.15
     assert lines["stroke to first updated frame, p95"].limit == 0.3
+    assert lines["stroke to settled labels, p50"].limit == 1.0
     assert lines["converged proposal, p50"].limit is None
+    assert all(line.limit is None for line in latency.summary(MEASURED, size=4096))
+
+
+def test_every_verb_is_measured_and_has_a_limit(small_photograph):
+    image = Image.of(Plan().picture())
+    seconds = verbs.measure_verbs(image, categories(), rounds=3)
+    assert seconds.keys() == verbs.LIMITS.keys()
+    for times in seconds.values():
+        assert len(times) == 3
+        assert all(0 <= time < 60 for time in times)
+    lines = by_name(latency.verb_lines(replace(MEASURED, verbs=seconds)))
+    assert lines["scribble, one mouse move, p95"].limit == 0.016
+    assert lines["merge two clusters, p50"].limit == 0.05
+
+
+def test_a_size_is_that_of_the_picture():
+    assert Plan(size=70).picture().shape == (70, 70, 3)
 
 
 def test_the_table_and_the_verdict_say_plainly_what_is_met():
@@ -77,8 +103,11 @@ def test_the_circumstances_name_the_machine():
 
 
 def test_the_csv_holds_every_single_sample():
-    rows = [*csv.DictReader(io.StringIO(latency.csv_of(MEASURED).decode()))]
-    assert [row["run"] for row in rows] == ["warm-up"] + ["proposal"] * 3 + ["stroke"] * 21
+    measured = replace(MEASURED, verbs={"undo": [0.001, 0.002]})
+    rows = [*csv.DictReader(io.StringIO(latency.csv_of(measured).decode()))]
+    kinds = ["warm-up"] + ["proposal"] * 3 + ["stroke"] * 21 + ["undo"] * 2
+    assert [row["run"] for row in rows] == kinds
+    assert (rows[-1]["first_s"], rows[-1]["settled_s"]) == ("", "0.0020")
     assert float(rows[2]["settled_s"]) == 2.0
 
 

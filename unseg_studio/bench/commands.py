@@ -22,13 +22,15 @@ def latency(
     strokes: Annotated[int, typer.Option(help="How many to draw.", min=1)] = 30,
     documents: Annotated[int, typer.Option(help="How many to open cold.", min=1)] = 5,
     csv: Annotated[Path | None, typer.Option(help="Write every single time there.")] = None,
-    large: Annotated[bool, typer.Option("--large", help="On 2048 x 2048 px instead.")] = False,
+    size: Annotated[
+        int | None, typer.Option(help="On so many pixels in height and width.", min=64, max=20_000)
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
 ) -> None:
-    """How soon labels follow: the first proposal, and every stroke of a random hand."""
+    """How soon labels follow a random hand, and how long each verb holds the window."""
     from unseg_studio.bench.latency import Plan, run_latency
 
-    run_latency(Plan(image, strokes, documents, large=large, device=device), csv=csv)
+    run_latency(Plan(image, strokes, documents, size=size, device=device), csv=csv)
 
 
 @bench.command()

@@ -3,6 +3,7 @@
     Document.paint -> job -> worker -> frame -> Live.pull, asked every `pull_ms` as the window asks
 
 A time ends when the labels have arrived in the document; painting them on the screen comes on top.
+A second table shows how long the document's verbs hold the thread that calls them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from unseg_studio.bench.verbs import LIMITS as VERB_LIMITS
+from unseg_studio.bench.verbs import Seconds, measure_verbs, random_stroke
 from unseg_studio.data import Category, Image, new_category, read_image
 from unseg_studio.data.samples import sample_path
 from unseg_studio.document import FIRST_MS, PULL_MS, Document, Live, pull_ms
@@ -33,7 +36,6 @@ from unseg_studio.formats.atomic import write_bytes
 from unseg_studio.segmenters import resolve_device
 
 PHOTOGRAPH = (321, 481)
-LARGE = (2048, 2048)
 N_CATEGORIES = 3
 SEED = 0
 
@@ -58,8 +60,9 @@ class Plan:
         Strokes on one document, one after the other.
     n_documents : int
         Documents opened cold, after one that warms up.
-    large : bool
-        On 2048 x 2048 px instead of 481 x 321.
+    size : int or None
+        On so many pixels in height and width; None: the photograph on 481 x 321 px, a given
+        image as it is.
     device : str
         See `resolve_device`.
     """
@@ -67,16 +70,34 @@ class Plan:
     image: Path | None = None
     n_strokes: int = 30
     n_documents: int = 5
-    large: bool = False
+    size: int | None = None
     device: str = "auto"
 
     def picture(self) -> NDArray[np.generic]:
         """The pixels to work on; the bundled photograph is resized, a given image is not."""
         image = read_image(self.image or sample_path("cat"))
-        if self.image is not None and not self.large:
+        if self.image is not None and self.size is None:
             return image.pixels
-        shape = LARGE if self.large else PHOTOGRAPH
+        shape = PHOTOGRAPH if self.size is None else (self.size, self.size)
         return np.asarray(cv2.resize(image.rgb, shape[::-1], interpolation=cv2.INTER_CUBIC))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds that the design allows on two processor cores and no accelerator; None: any."""
+
+    first_frame: float | None = None
+    proposal: float | None = None
+    update_p50: float | None = None
+    update_p95: float | None = None
+    settled: float | None = None
+
+
+LIMITS: dict[int | None, Limits] = {
+    None: Limits(0.300, 1.0, 0.060, 0.120, settled=0.250),
+    2048: Limits(update_p50=0.150, update_p95=0.300, settled=1.0),
+}
+"""By the size of the plan."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +116,7 @@ class Measured:
     warm_up: Sample
     proposals: tuple[Sample, ...]
     strokes: tuple[Sample, ...]
+    verbs: Seconds = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,9 +149,10 @@ def run_latency(plan: Plan, *, csv: Path | None = None) -> None:
     """
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     measured = measure(plan)
-    lines = summary(measured, large=plan.large)
+    lines, verbs = summary(measured, size=plan.size), verb_lines(measured)
     console.print(table(lines, measured))
-    for sentence in (*verdict(lines), *circumstances(plan, measured)):
+    console.print(table(verbs, measured, about="the document's verbs, "))
+    for sentence in (*verdict((*lines, *verbs)), *circumstances(plan, measured)):
         console.print(sentence)
     if csv is not None:
         write_bytes(csv, csv_of(measured))
@@ -142,7 +165,9 @@ def measure(plan: Plan) -> Measured:
     warm_up = _proposal(pixels, plan.device)
     proposals = tuple(_proposal(pixels, plan.device) for _ in range(plan.n_documents))
     strokes = tuple(_strokes(pixels, plan))
-    return Measured((pixels.shape[0], pixels.shape[1]), warm_up, proposals, strokes)
+    verbs = measure_verbs(Image.of(pixels.copy()), _categories(), seed=SEED)
+    shape = pixels.shape[0], pixels.shape[1]
+    return Measured(shape, warm_up, proposals, strokes, verbs)
 
 
 def _proposal(pixels: NDArray[np.generic], device: str) -> Sample:
@@ -165,15 +190,19 @@ def _strokes(pixels: NDArray[np.generic], plan: Plan) -> Iterator[Sample]:
 @contextmanager
 def _opened(pixels: NDArray[np.generic], device: str) -> Iterator[tuple[Document, Live]]:
     """A new document of a new image, so that nothing computed before is known."""
-    categories: tuple[Category, ...] = ()
-    for _ in range(N_CATEGORIES):
-        categories = (*categories, new_category(categories))
-    document = Document(Image.of(pixels.copy()), categories)
+    document = Document(Image.of(pixels.copy()), _categories())
     live = Live(document, device=device)
     try:
         yield document, live
     finally:
         live.close()
+
+
+def _categories() -> tuple[Category, ...]:
+    categories: tuple[Category, ...] = ()
+    for _ in range(N_CATEGORIES):
+        categories = (*categories, new_category(categories))
+    return categories
 
 
 def _timed(live: Live, ask: Callable[[], None]) -> Sample:
@@ -192,27 +221,26 @@ def _timed(live: Live, ask: Callable[[], None]) -> Sample:
     return Sample(first, time.perf_counter() - began)
 
 
-def random_stroke(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
-    """A gently bent stroke inside the image, about a sixth of its longer side: (N, 2)."""
-    n_points, step = 16, max(shape) / 96
-    heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.3, n_points))
-    steps = step * np.stack([np.sin(heading), np.cos(heading)], axis=1)
-    start = rng.uniform((0, 0), shape)
-    return np.clip(start + np.cumsum(steps, axis=0), 0, np.array(shape) - 1)
-
-
-def summary(measured: Measured, *, large: bool) -> tuple[Line, ...]:
-    """The lines of the table; the limits hold for two processor cores and no accelerator."""
-    update = (0.150, 0.300) if large else (0.060, 0.120)
-    proposal = (None, None) if large else (0.3, 1.0)
+def summary(measured: Measured, *, size: int | None) -> tuple[Line, ...]:
+    """The lines of the first table."""
+    limits = LIMITS.get(size, Limits())
     opened, drawn = measured.proposals, measured.strokes
     return (
-        _line(FIRST_FRAME, 50, [sample.first for sample in opened], proposal[0]),
-        _line(PROPOSAL, 50, [sample.settled for sample in opened], proposal[1]),
-        _line(UPDATE, 50, [sample.first for sample in drawn], update[0]),
-        _line(UPDATE, 95, [sample.first for sample in drawn], update[1]),
-        _line(SETTLED, 50, [sample.settled for sample in drawn], None),
-        _line(SETTLED, 95, [sample.settled for sample in drawn], None),
+        _line(FIRST_FRAME, 50, [sample.first for sample in opened], limits.first_frame),
+        _line(PROPOSAL, 50, [sample.settled for sample in opened], limits.proposal),
+        _line(UPDATE, 50, [sample.first for sample in drawn], limits.update_p50),
+        _line(UPDATE, 95, [sample.first for sample in drawn], limits.update_p95),
+        _line(SETTLED, 50, [sample.settled for sample in drawn], limits.settled),
+        _line(SETTLED, 95, [sample.settled for sample in drawn], limits.settled),
+    )
+
+
+def verb_lines(measured: Measured) -> tuple[Line, ...]:
+    """The lines of the second table: the limit is for most calls, the median stands beside it."""
+    return tuple(
+        _line(what, percentile, seconds, VERB_LIMITS[what])
+        for what, seconds in measured.verbs.items()
+        for percentile in (50, 95)
     )
 
 
@@ -220,10 +248,10 @@ def _line(what: str, percentile: int, seconds: list[float], limit: float | None)
     return Line(what, percentile, float(np.percentile(seconds, percentile)), limit)
 
 
-def table(lines: tuple[Line, ...], measured: Measured) -> Table:
-    """The table as it is printed."""
+def table(lines: tuple[Line, ...], measured: Measured, *, about: str = "") -> Table:
+    """A table as it is printed."""
     height, width = measured.shape
-    shown = Table(title=f"{width} x {height} px", title_justify="left")
+    shown = Table(title=f"{about}{width} x {height} px", title_justify="left")
     shown.add_column("what")
     for column in ("", "measured", "limit"):
         shown.add_column(column, justify="right")
@@ -236,7 +264,7 @@ def table(lines: tuple[Line, ...], measured: Measured) -> Table:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms"
+    return f"{seconds * 1000:.{1 if seconds < 0.01 else 0}f} ms"
 
 
 def verdict(lines: tuple[Line, ...]) -> Iterator[str]:
@@ -263,7 +291,10 @@ def circumstances(plan: Plan, measured: Measured) -> Iterator[str]:
 
 
 def csv_of(measured: Measured) -> bytes:
-    """Every sample: what was done, its number, seconds to the first and to the last labels."""
+    """Every sample: what was done, its number, seconds to the first and to the last labels.
+
+    Of a verb there is only when it was done.
+    """
     text = io.StringIO(newline="")
     rows = csv_module.writer(text, lineterminator="\n")
     rows.writerow(("run", "number", "first_s", "settled_s"))
@@ -271,4 +302,7 @@ def csv_of(measured: Measured) -> bytes:
     for kind, samples in (*kinds, ("stroke", measured.strokes)):
         for number, sample in enumerate(samples, 1):
             rows.writerow((kind, number, f"{sample.first:.4f}", f"{sample.settled:.4f}"))
+    for what, seconds in measured.verbs.items():
+        for number, second in enumerate(seconds, 1):
+            rows.writerow((what, number, "", f"{second:.4f}"))
     return text.getvalue().encode()
