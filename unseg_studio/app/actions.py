@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from qtpy.QtCore import QObject
@@ -215,6 +216,7 @@ HELD_KEYS = {"hide": "Tab (held)"}
 """Keys that are no shortcuts, for the key sheet."""
 
 
+@cache
 def keys_of(command: Command) -> str:
     """The keys as people read them; empty where there are none."""
     native = [QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)

@@ -104,7 +104,7 @@ class Tile:
         ids.setflags(write=False)
         return ids
 
-    @property
+    @cached_property
     def areas(self) -> dict[int, int]:
         """Id -> number of pixels, ids that occur only."""
         areas: dict[int, int] = {}
@@ -112,6 +112,11 @@ class Tile:
             if count:
                 areas[id_] = areas.get(id_, 0) + count
         return areas
+
+    @cached_property
+    def filled(self) -> Box | None:
+        """The smallest rectangle that holds every pixel with another id than 0."""
+        return bounds(self.mask(bool))
 
     def holds(self, id_: int) -> bool:
         """Say whether some pixel has this id."""

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unseg_studio.data.boxes import Box, bounds, shifted, union
+from unseg_studio.data.boxes import Box, shifted, union
 from unseg_studio.data.category import MAX_CATEGORY
 from unseg_studio.data.mosaic import IdPlane, Ids, Mosaic, Tile
 from unseg_studio.data.strokes import stroke_patch
@@ -48,9 +48,8 @@ class Scribbles(IdPlane):
         """The smallest rectangle that holds every marked pixel; None where none is marked."""
         boxes = []
         for tile, (rows, cols) in self._marked():
-            box = bounds(~tile.mask_of(UNMARKED))
-            if box is not None:
-                boxes.append(shifted(box, rows.start, cols.start))
+            if tile.filled:
+                boxes.append(shifted(tile.filled, rows.start, cols.start))
         return union(boxes)
 
     def painted(self, points: ArrayLike, category: int, *, radius: float) -> Scribbles:
