@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,7 +119,7 @@ class Scribbles(IdPlane):
             if tile.holds(category):
                 down = _shares(rows.start, rows.stop, length=self.shape[0], coarse=height)
                 across = _shares(cols.start, cols.stop, length=self.shape[1], coarse=width)
-                cover[down.place, across.place] += _shared_out(tile.mask_of(category), down, across)
+                cover[down.place, across.place] += _tile_cover(tile, category, down, across)
         return cover[:height, :width]
 
     @classmethod
@@ -156,7 +157,7 @@ class _Shares:
     parts: NDArray[np.int64]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _shares(start: int, stop: int, *, length: int, coarse: int) -> _Shares:
     """Of the pixels `start` to `stop` of `length` on an axis of `coarse` pixels."""
     at = np.arange(start, stop) * coarse
@@ -164,6 +165,18 @@ def _shares(start: int, stop: int, *, length: int, coarse: int) -> _Shares:
     inside = np.minimum((first + 1) * length - at, coarse)
     place = slice(int(first[0]), int(first[-1]) + 2)
     return _Shares(place, first - first[0], np.stack([inside, coarse - inside]))
+
+
+_covers: WeakKeyDictionary[Tile, dict[object, NDArray[np.float64]]] = WeakKeyDictionary()
+"""What tiles cover on smaller planes: a stroke leaves most tiles, and so their covers, alone."""
+
+
+def _tile_cover(tile: Tile, category: int, down: _Shares, across: _Shares) -> NDArray[np.float64]:
+    """What a category of a tile covers of the coarse pixels at `down.place` and `across.place`."""
+    known, key = _covers.setdefault(tile, {}), (category, down, across)
+    if key not in known:
+        known[key] = _shared_out(tile.mask_of(category), down, across)
+    return known[key]
 
 
 def _shared_out(mask: NDArray[np.bool_], down: _Shares, across: _Shares) -> NDArray[np.float64]:

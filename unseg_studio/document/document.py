@@ -309,14 +309,14 @@ class Document:
         self._require_shown(target)
         self._rename("merge", source, target)
 
-    def split(self, id_: int, parts: Labels) -> None:
+    def split(self, id_: int, parts: Labels | Mosaic) -> None:
         """Cut one id into several.
 
         Parameters
         ----------
         id_ : int
             What is cut.
-        parts : ndarray, (H, W) int32
+        parts : ndarray, (H, W) int32, or Mosaic
             0 outside; part 1 keeps the id, part 2, 3, ... become new clusters. Where the id is
             not shown, parts have no effect.
 
@@ -332,7 +332,7 @@ class Document:
                 f"image's, {self.image.shape}."
             )
         cut = partial(_cut_tile, id_, self._free_cluster())
-        pieces = Mosaic.of(np.array(parts, np.int32))
+        pieces = parts if isinstance(parts, Mosaic) else Mosaic.of(np.array(parts, np.int32))
         self._act("split", edits=Edits(self.edits.mosaic.mapped(cut, self.shown, pieces)))
 
     def name_all_clusters(self, prefix: str = "cluster") -> None:

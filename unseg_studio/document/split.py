@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import Image
+from unseg_studio.data import Box, Image, Mosaic
+from unseg_studio.data.boxes import bounds, grown
 from unseg_studio.document.solve import Fits, Wanted
 from unseg_studio.document.state import State
 
@@ -21,6 +22,9 @@ NEARNESS = 0.3
 
 _BLUR = 1.0
 """Pixels; grain would speckle the parts."""
+
+_BLUR_REACH = 8
+"""Pixels around that the blur may look at."""
 
 _FLAT = 0.02
 """Colours that vary less than this, in [0, 1], are one colour: the place decides."""
@@ -37,12 +41,12 @@ class Parts:
     ----------
     id_ : int
         What was cut.
-    labels : ndarray, (H, W) int32
+    labels : Mosaic
         0 outside; 1, 2, ... from the largest part to the smallest.
     """
 
     id_: int
-    labels: Labels
+    labels: Mosaic
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +74,12 @@ class Cut:
         """One result."""
         yield None
         seed = int(getattr(self.state.segmenter, "seed", 0))
-        mask = self.state.labels == self.id_
-        yield Parts(self.id_, parts_of(self.image, mask, n_parts=self.n_parts, seed=seed))
+        height, width = self.image.shape
+        mask = self.state.shown.mask(
+            (slice(0, height), slice(0, width)), lambda id_: id_ == self.id_
+        )
+        parts = parts_of(self.image, mask, n_parts=self.n_parts, seed=seed)
+        yield Parts(self.id_, Mosaic.of(parts))
 
 
 def parts_of(image: Image, mask: NDArray[np.bool_], *, n_parts: int, seed: int = 0) -> Labels:
@@ -104,7 +112,8 @@ def parts_of(image: Image, mask: NDArray[np.bool_], *, n_parts: int, seed: int =
             f"A cluster of {n_pixels} pixels cannot be cut into {n_parts} parts; accepted are 2 "
             "parts or more, of one pixel or more. Point at a larger cluster."
         )
-    features = _features(image, mask)
+    box = bounds(mask) or (slice(0, 0), slice(0, 0))
+    features = _features(image, mask, box)
     nearest = _nearest(features, _centres(features, n_parts, seed))
     areas = np.bincount(nearest, minlength=n_parts)
     rank = np.empty(n_parts, np.int32)
@@ -114,11 +123,13 @@ def parts_of(image: Image, mask: NDArray[np.bool_], *, n_parts: int, seed: int =
     return parts
 
 
-def _features(image: Image, mask: NDArray[np.bool_]) -> Rows:
-    """Colour and place of each pixel of the mask: (N, C + 2), spread about 1."""
-    blurred = cv2.GaussianBlur(image.unit, (0, 0), _BLUR, borderType=cv2.BORDER_REPLICATE)
-    colours = blurred.reshape(*mask.shape, -1)[mask]
-    places = np.argwhere(mask).astype(np.float32)
+def _features(image: Image, mask: NDArray[np.bool_], box: Box) -> Rows:
+    """Colour and place of each pixel of the mask, which lies in a box: (N, C + 2), about 1."""
+    around = grown(box, _BLUR_REACH, image.shape)
+    window = mask[around]
+    blurred = cv2.GaussianBlur(image.unit[around], (0, 0), _BLUR, borderType=cv2.BORDER_REPLICATE)
+    colours = blurred.reshape(*window.shape, -1)[window]
+    places = np.argwhere(window).astype(np.float32)
     return np.hstack([_spread(colours, least=_FLAT), NEARNESS * _spread(places, least=1.0)])
 
 
