@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise, product
 from typing import Any
+from weakref import ref
 
 import cv2
 import numpy as np
@@ -223,12 +224,15 @@ class Mosaic:
         array.setflags(write=False)
         shape = array.shape[0], array.shape[1]
         parts = [array[place] for place in _places(shape)]
-        if like is not None and like.shape == shape:
-            pairs = enumerate(zip(like.tiles, parts, strict=True))
-            changed = [n for n, (tile, part) in pairs if (tile.ids != part).any()]
-            return like.with_tiles({n: Tile.of(parts[n]) for n in changed})
-        mosaic = cls(shape, tuple(map(Tile.of, parts)))
-        mosaic.__dict__["array"] = array
+        if like is None or like.shape != shape:
+            mosaic = cls(shape, tuple(map(Tile.of, parts)))
+            mosaic.__dict__["_array"] = array
+            return mosaic
+        changed = [n for n, part in enumerate(parts) if like.part_differs(n, part)]
+        if not changed:
+            return like
+        mosaic = like.with_tiles({n: Tile.of(parts[n]) for n in changed})
+        mosaic.__dict__["_given"] = ref(array)  # of use as long as somebody else keeps it
         return mosaic
 
     @classmethod
@@ -240,12 +244,26 @@ class Mosaic:
 
     # What it holds
 
-    @cached_property
+    @property
     def array(self) -> Ids:
         """The whole plane, read-only; put together when it is asked for first."""
-        array = self.window((slice(0, self.shape[0]), slice(0, self.shape[1])))
-        array.setflags(write=False)
+        array = self._known_array()
+        if array is None:
+            array = self.window((slice(0, self.shape[0]), slice(0, self.shape[1])))
+            array.setflags(write=False)
+            self.__dict__["_array"] = array
         return array
+
+    def _known_array(self) -> Ids | None:
+        given: ref[Ids] | None = self.__dict__.get("_given")
+        array: Ids | None = self.__dict__.get("_array")
+        return given() if array is None and given is not None else array
+
+    def part_differs(self, number: int, ids: Ids) -> bool:
+        """Say whether a tile holds other ids than these, `(h, w)` int32."""
+        array = self._known_array()
+        own = self.tiles[number].ids if array is None else array[self.box_of(number)]
+        return bool((own != ids).any())
 
     @cached_property
     def areas(self) -> dict[int, int]:
