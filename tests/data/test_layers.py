@@ -9,10 +9,10 @@ from unseg_studio.data import (
     FIRST_CLUSTER,
     UNEDITED,
     Edits,
+    Mosaic,
     Patch,
     Scribbles,
     cluster_ids,
-    compose,
     present_ids,
     stroke_patch,
 )
@@ -77,20 +77,20 @@ def test_layers_cannot_be_changed_in_place(layer):
 
 
 def test_edits_lie_over_the_labels_until_they_are_given_back():
-    labels = np.full(SHAPE, 7, np.int32)
+    labels = Mosaic.full(SHAPE, 7)
     patch = stroke_patch(SHAPE, [(5, 5)], 0)
     edits = Edits.none(SHAPE).put(patch, 2)
-    assert edits.laid_over(labels)[5, 5] == 2
-    assert (edits.laid_over(labels) == 7).sum() == 119
-    assert edits.put(patch, 0).laid_over(labels)[5, 5] == 0
+    assert edits.over(labels).at(5, 5) == 2
+    assert (edits.over(labels).array == 7).sum() == 119
+    assert edits.put(patch, 0).over(labels).at(5, 5) == 0
     assert edits.put(patch, UNEDITED).is_empty
 
 
 def test_without_edits_the_labels_are_shown_as_they_are():
-    labels = np.full(SHAPE, 7, np.int32)
-    assert compose(labels, Edits.none(SHAPE)) is labels
+    labels = Mosaic.full(SHAPE, 7)
+    assert Edits.none(SHAPE).over(labels) is labels
     edits = Edits.none(SHAPE).put(Patch.whole(np.ones(SHAPE, bool)), 1)
-    assert (compose(labels, edits) == 1).all()
+    assert edits.over(labels).areas == {1: 120}
 
 
 @pytest.mark.parametrize(

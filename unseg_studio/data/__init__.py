@@ -12,14 +12,14 @@ from unseg_studio.data.labels import (
     FIRST_CLUSTER,
     NOTHING,
     cluster_ids,
-    compose,
     present_ids,
 )
-from unseg_studio.data.mosaic import Mosaic, Tile
+from unseg_studio.data.mosaic import Mosaic
 from unseg_studio.data.reading import read_image
 from unseg_studio.data.region import Annotation, Region, regions_from_labels
 from unseg_studio.data.scribbles import UNMARKED, Scribbles
 from unseg_studio.data.strokes import Patch, polygon_patch, stroke_patch
+from unseg_studio.data.tile import Tile
 
 __all__ = [
     "FIRST_CLUSTER",
@@ -41,7 +41,6 @@ __all__ = [
     "Tile",
     "UnreadableImageError",
     "cluster_ids",
-    "compose",
     "new_category",
     "polygon_patch",
     "present_ids",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data.mosaic import IdPlane, Ids, Mosaic, Tile
+from unseg_studio.data.mosaic import IdPlane, Mosaic
 from unseg_studio.data.strokes import Patch
+from unseg_studio.data.tile import Ids, Tile
 
 UNEDITED = -1
 
@@ -42,12 +43,6 @@ class Edits(IdPlane):
         """
         mosaic = self.mosaic.painted(patch, ids)
         return self if mosaic is self.mosaic else Edits(mosaic)
-
-    def laid_over(self, labels: NDArray[np.int32]) -> NDArray[np.int32]:
-        """The live labels `(H, W)` int32 under these corrections."""
-        shown = np.where(self.ids == UNEDITED, labels, self.ids)
-        shown.setflags(write=False)
-        return shown
 
     def over(self, live: Mosaic) -> Mosaic:
         """The live labels under these corrections."""

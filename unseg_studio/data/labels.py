@@ -10,15 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data.category import MAX_CATEGORY
-from unseg_studio.data.edits import Edits
 
 NOTHING = 0
 FIRST_CLUSTER = MAX_CATEGORY + 1
-
-
-def compose(labels: NDArray[np.int32], edits: Edits) -> NDArray[np.int32]:
-    """What is shown and exported: the live labels under the hand corrections."""
-    return labels if edits.is_empty else edits.laid_over(labels)
 
 
 def present_ids(labels: NDArray[np.int32]) -> tuple[int, ...]:

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from unseg_studio.data.boxes import Box, shifted, union
 from unseg_studio.data.category import MAX_CATEGORY
-from unseg_studio.data.mosaic import IdPlane, Ids, Mosaic, Tile
+from unseg_studio.data.mosaic import IdPlane, Mosaic
 from unseg_studio.data.strokes import stroke_patch
+from unseg_studio.data.tile import Ids, Tile
 
 UNMARKED = 0
 

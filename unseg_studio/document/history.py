@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import Box, Mosaic, Tile
 from unseg_studio.data.boxes import bounds
-from unseg_studio.data.mosaic import IndexType, Pattern, index_type
+from unseg_studio.data.tile import IndexType, Pattern, index_type
 from unseg_studio.document.state import UNDOABLE, Plane, State, mosaic_of, with_mosaic
 
 _packer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unseg-undo")
