@@ -186,6 +186,13 @@ def test_a_tile_that_was_painted_with_every_colour_is_still_right():
     assert tile.replaced(400, 1).areas[1] == 2
 
 
+def test_ids_may_be_as_far_apart_as_they_can_be():
+    ids = np.array([[-(2**31), 0], [7, 2**31 - 1]], np.int32)
+    tile = Tile.of(ids)
+    np.testing.assert_array_equal(tile.ids, ids)
+    assert tile.areas == dict.fromkeys(ids.ravel().tolist(), 1)
+
+
 def test_merging_ids_touches_no_pixel():
     tile = Tile.of(blocks(4)[:50, :50])
     assert all(tile.replaced(id_, 77).pattern is tile.pattern for id_ in tile.areas)

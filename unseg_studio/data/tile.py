@@ -24,6 +24,9 @@ _FEW = 256
 _NARROW = 64
 """Ids that lie within so many make a palette as they are."""
 
+_WIDE = 1 << 20
+"""Ids that lie further apart are sorted, for counting them would take too much memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pattern:
@@ -73,6 +76,10 @@ class Tile:
         if highest - lowest < _NARROW:
             index = (ids - np.int32(lowest)).astype(np.uint8)
             return cls(tuple(range(lowest, highest + 1)), Pattern(index))
+        if highest - lowest >= _WIDE:
+            values, places = np.unique(ids, return_inverse=True)
+            index = places.reshape(ids.shape).astype(index_type(values.size))
+            return cls(tuple(values.tolist()), Pattern(index))
         shifted_ids = ids - np.int32(lowest)
         # Counting is ten times quicker than sorting or hashing the pixels, and ids are small.
         occurring = np.flatnonzero(np.bincount(shifted_ids.ravel()))
