@@ -6,11 +6,11 @@ M. Tan, Q. V. Le, *EfficientNet: Rethinking Model Scaling for Convolutional Neur
 Written out here although timm has it: importing timm takes over two seconds, on the first stroke
 and with the interpreter locked, so the window would stand still. timm stays for larger backbones.
 
-Three things make it quick on a CPU. Batch norms are folded into their convolutions.
-Channels lie innermost in memory. And image and kernels are turned by 180 degrees: TensorFlow,
-where the weights come from, pads more at the end than at the beginning, which would cost a copy
-of every plane; turned, it pads more at the beginning, and that is what a convolution with a
-stride makes of the same padding on both sides.
+Three things make it quick on a CPU. Batch norms are folded into their convolutions. Channels lie
+innermost in memory. And image and kernels are turned by 180 degrees: TensorFlow, where the weights
+come from, pads more at the end than at the beginning, which would cost a copy of every plane;
+turned, it pads more at the beginning, and that is what a convolution with a stride makes of the
+same padding on both sides.
 """
 
 from __future__ import annotations

@@ -1,0 +1,218 @@
+"""Hand-made features: colours, edges, blobs, ridges and textures at several scales.
+
+They are computed at full resolution and averaged over the pixels of the small plane, so that a
+membrane of two pixels still answers where it would be gone from a small image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Plane = NDArray[np.float32]
+
+COLOUR_SIGMAS = (1.5, 4.0, 10.0)
+"""Blur of the colours, in pixels of the full plane, as all that follow."""
+
+EDGE_SIGMAS = (1.0, 2.0, 4.0)
+"""Scales of gradients, second derivatives and structure tensors of lightness."""
+
+TEXTURE_SIGMAS = (2.0, 5.0, 12.0)
+"""Neighbourhoods in which lightness may deviate."""
+
+N_FILTERS = 3 + 3 * len(COLOUR_SIGMAS) + 5 * len(EDGE_SIGMAS) + len(TEXTURE_SIGMAS)
+
+FINE_SIGMA = 1.5
+"""Scales up to this one are computed on the fine plane, larger ones on the coarse plane."""
+
+FINE_SIDE = 1280
+COARSE_SIDE = 640
+"""The planes' longer sides; where an image is smaller than that, a plane is the image itself.
+Sigmas shrink with the plane, so only the cost has a bound, not what is seen."""
+
+STRIP = 160_000
+"""About as many pixels are filtered at once: what lies between stays in the processor's cache."""
+
+EPSILON = 1e-6
+
+
+def filters(lab: Plane, shape: tuple[int, int]) -> Plane:
+    """Hand-made features of an image on a smaller plane.
+
+    Parameters
+    ----------
+    lab : ndarray, (H, W, 3) float32
+        Lab colours in any scale, lightness first.
+    shape : (h, w)
+        Of the small plane; at most (H, W).
+
+    Returns
+    -------
+    ndarray, (F, h, w) float32
+        F = `N_FILTERS`, each plane with mean 0 and standard deviation 1 over the image (all 0
+        where the image is uniform). In this order: the colours (3); blurred, for each of
+        `COLOUR_SIGMAS` (3 each); of lightness, for each of `EDGE_SIGMAS`, the gradient's
+        magnitude, the larger and the smaller curvature (eigenvalues of the Hessian), contrast
+        along the strongest direction and across it (square roots of the eigenvalues of the
+        structure tensor) (5 each); local standard deviation of lightness, for each of
+        `TEXTURE_SIGMAS` (1 each).
+
+    Raises
+    ------
+    ValueError
+        For another shape of array, or a plane without pixels.
+    """
+    _check(lab, shape)
+    fine = _at_most(_Scene(np.ascontiguousarray(lab, np.float32), 1.0), FINE_SIDE)
+    fine = _Scene(cv2.subtract(fine.lab, cv2.mean(fine.lab)), fine.scale)  # squares round less
+    coarse = _at_most(fine, COARSE_SIDE)
+    planes = _channels(_shrunk(fine.lab, shape))
+    for sigma in COLOUR_SIGMAS:
+        scene = fine if sigma <= FINE_SIGMA else coarse
+        planes += _blurs(scene.lab, sigma * scene.scale, shape)
+    for sigma in EDGE_SIGMAS:
+        scene = fine if sigma <= FINE_SIGMA else coarse
+        planes += _edges(scene.light, sigma * scene.scale, shape)
+    for sigma in TEXTURE_SIGMAS:
+        planes += _deviation(coarse.light, sigma * coarse.scale, shape)
+    return _standardised(np.stack(planes))
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """The image at one resolution, (H, W, 3), and its pixels per pixel of the given image."""
+
+    lab: Plane
+    scale: float
+
+    @cached_property
+    def light(self) -> Plane:
+        return np.ascontiguousarray(self.lab[..., 0])
+
+
+def _at_most(scene: _Scene, side: int) -> _Scene:
+    factor = side / max(scene.lab.shape[:2])
+    if factor >= 1:
+        return scene
+    height, width = (max(1, round(extent * factor)) for extent in scene.lab.shape[:2])
+    return _Scene(_shrunk(scene.lab, (height, width)), scene.scale * factor)
+
+
+def _blurs(lab: Plane, sigma: float, shape: tuple[int, int]) -> list[Plane]:
+    """Blurred colours; along the columns only where the plane is narrow already."""
+    kernel, one = cv2.getGaussianKernel(2 * _reach(sigma) + 1, sigma), np.ones(1)
+    narrow = _narrow(
+        lambda strip: [cv2.sepFilter2D(strip, -1, kernel, one)], lab, 0, width=shape[1]
+    )
+    return _channels(_shrunk(cv2.sepFilter2D(narrow[0], -1, one, kernel), shape))
+
+
+def _edges(light: Plane, sigma: float, shape: tuple[int, int]) -> list[Plane]:
+    """Gradient magnitude, two curvatures and two contrasts at one scale."""
+    margin = 2 * _reach(sigma) + 1
+    slope, middle, spread, *contrasts = _averages(
+        lambda strip: _derivatives(strip, sigma), light, margin, shape=shape
+    )
+    return [slope, middle + spread, middle - spread, *contrasts]
+
+
+def _deviation(light: Plane, sigma: float, shape: tuple[int, int]) -> list[Plane]:
+    def deviation(strip: Plane) -> Iterator[Plane]:
+        mean = _blurred(strip, sigma)
+        yield _root(_blurred(strip * strip, sigma) - mean * mean)
+
+    return _averages(deviation, light, _reach(sigma), shape=shape)
+
+
+def _averages(
+    features: Callable[[Plane], Iterable[Plane]],
+    plane: Plane,
+    margin: int,
+    *,
+    shape: tuple[int, int],
+) -> list[Plane]:
+    """Features whose pixels look `margin` rows far, averaged over the pixels of the small plane."""
+    return [_shrunk(narrow, shape) for narrow in _narrow(features, plane, margin, width=shape[1])]
+
+
+def _narrow(
+    features: Callable[[Plane], Iterable[Plane]], plane: Plane, margin: int, *, width: int
+) -> list[Plane]:
+    """The same, averaged along the rows only.
+
+    Strip by strip, since fresh memory for whole planes takes longer than the arithmetic.
+    """
+    rows = ceil(STRIP / plane.shape[1])
+    strips = []
+    for top in range(0, plane.shape[0], rows):
+        above = min(top, margin)
+        inside = slice(above, above + rows)
+        found = features(plane[top - above : top + rows + margin])
+        strips.append([_shrunk(part := feature[inside], (len(part), width)) for feature in found])
+    return [np.concatenate(parts) for parts in zip(*strips, strict=True)]
+
+
+def _derivatives(light: Plane, sigma: float) -> Iterator[Plane]:
+    """Gradient magnitude; half the sum and half the difference of the curvatures; two contrasts."""
+    smooth = _blurred(light, sigma)
+    across, down = _derived(smooth, (1, 0), sigma), _derived(smooth, (0, 1), sigma)
+    yield cv2.magnitude(across, down)
+    yield from _halves(*(_derived(smooth, order, sigma) for order in ((2, 0), (1, 1), (0, 2))))
+    products = (across * across, across * down, down * down)
+    middle, spread = _halves(*(_blurred(product, sigma) for product in products))
+    yield np.sqrt(middle + spread)
+    yield _root(middle - spread)
+
+
+def _derived(plane: Plane, order: tuple[int, int], sigma: float) -> Plane:
+    """Derivative in columns and rows, times sigma to its order: scales become comparable."""
+    return np.asarray(cv2.Sobel(plane, cv2.CV_32F, *order, ksize=3, scale=sigma ** sum(order)))
+
+
+def _halves(xx: Plane, xy: Plane, yy: Plane) -> tuple[Plane, Plane]:
+    """Half the sum and half the difference of the eigenvalues of symmetric 2 x 2 matrices."""
+    half_difference = cv2.addWeighted(xx, 0.5, yy, -0.5, 0)
+    return cv2.addWeighted(xx, 0.5, yy, 0.5, 0), cv2.magnitude(half_difference, xy)
+
+
+def _root(plane: Plane) -> Plane:
+    """Square root in place; what is below 0 is so by rounding."""
+    return np.sqrt(np.maximum(plane, 0, out=plane), out=plane)
+
+
+def _blurred(plane: Plane, sigma: float) -> Plane:
+    size = 2 * _reach(sigma) + 1
+    return np.asarray(cv2.GaussianBlur(plane, (size, size), sigma))
+
+
+def _reach(sigma: float) -> int:
+    """How many pixels far a blur looks."""
+    return round(8 * sigma + 1) // 2
+
+
+def _shrunk(plane: Plane, shape: tuple[int, int]) -> Plane:
+    return np.asarray(cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA))
+
+
+def _channels(lab: Plane) -> list[Plane]:
+    return list(np.moveaxis(lab, -1, 0))
+
+
+def _standardised(planes: Plane) -> Plane:
+    planes -= planes.mean(axis=(1, 2), keepdims=True)
+    planes /= planes.std(axis=(1, 2), keepdims=True) + EPSILON
+    return planes
+
+
+def _check(lab: Plane, shape: tuple[int, int]) -> None:
+    if lab.ndim != 3 or lab.shape[2] != 3 or lab.size == 0 or min(shape) < 1:
+        raise ValueError(
+            f"Filters were asked for an array of shape {lab.shape} on a plane of {shape}; "
+            "give Lab colours of shape (H, W, 3) and a plane of at least (1, 1)."
+        )
