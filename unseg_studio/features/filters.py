@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Plane = NDArray[np.float32]
 
 COLOUR_SIGMAS = (1.5, 4.0, 10.0)
-"""Blur of the colours, in pixels of the full plane, as all that follow."""
+"""Blur of the colours, in pixels of the fine plane, as all that follow."""
 
 EDGE_SIGMAS = (1.0, 2.0, 4.0)
 """Scales of gradients, second derivatives and structure tensors of lightness."""
@@ -32,9 +32,11 @@ FINE_SIGMA = 1.5
 """Scales up to this one are computed on the fine plane, larger ones on the coarse plane."""
 
 FINE_SIDE = 1280
+"""Longer side of the fine plane: the image itself, or shrunk where it is longer, so that the cost
+has a bound."""
+
 COARSE_SIDE = 640
-"""The planes' longer sides; where an image is smaller than that, a plane is the image itself.
-Sigmas shrink with the plane, so only the cost has a bound, not what is seen."""
+"""Longer side of the coarse plane: the fine one, or shrunk, and its sigmas with it."""
 
 STRIP = 160_000
 """About as many pixels are filtered at once: what lies between stays in the processor's cache."""
@@ -70,7 +72,7 @@ def filters(lab: Plane, shape: tuple[int, int]) -> Plane:
     """
     _check(lab, shape)
     fine = _at_most(_Scene(np.ascontiguousarray(lab, np.float32), 1.0), FINE_SIDE)
-    fine = _Scene(cv2.subtract(fine.lab, cv2.mean(fine.lab)), fine.scale)  # squares round less
+    fine = _Scene(cv2.subtract(fine.lab, cv2.mean(fine.lab)), 1.0)  # squares round less
     coarse = _at_most(fine, COARSE_SIDE)
     planes = _channels(_shrunk(fine.lab, shape))
     for sigma in COLOUR_SIGMAS:
@@ -86,7 +88,7 @@ def filters(lab: Plane, shape: tuple[int, int]) -> Plane:
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """The image at one resolution, (H, W, 3), and its pixels per pixel of the given image."""
+    """The image at one resolution, (H, W, 3), and its pixels per pixel of the fine plane."""
 
     lab: Plane
     scale: float
