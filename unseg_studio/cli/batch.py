@@ -156,7 +156,7 @@ def _settled(job: Run, on_step: OnStep) -> Labels:
         on_step(estimate.step, estimate.total)
         return False
 
-    (last,) = (frame for frame in solve(job, Fits(), unwanted) if frame is not None)
+    *_, last = (frame for frame in solve(job, Fits(), unwanted) if frame is not None)
     return last.labels
 
 

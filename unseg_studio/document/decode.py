@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -21,22 +22,20 @@ from unseg_studio.data import (
     present_ids,
 )
 from unseg_studio.data.labels import is_cluster
+from unseg_studio.features.lazy_torch import torch
 from unseg_studio.refinement import (
     Guide,
     Uncertainty,
     enlarged,
     guide_of,
-    looks_like,
     propagate,
     sharpened,
+    steered,
 )
 from unseg_studio.segmenters import Estimate
 
 Labels = NDArray[np.int32]
 Planes = NDArray[np.float32]
-
-LEARNED_SHARE = 0.3
-"""Exponent of the segmenter's posterior beside the appearance of the strokes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +85,13 @@ class Decoded:
     uncertainty : Uncertainty
         Of the posterior that the labels were read from, on the working plane; what is scribbled,
         locked or corrected is certain.
+    is_last : bool
+        Nothing better follows for these scribbles.
     """
 
     labels: Labels
     uncertainty: Uncertainty
+    is_last: bool
 
 
 def decode(
@@ -124,24 +126,63 @@ def decoded(
     estimate: Estimate, image: Image, scribbles: Scribbles, *, context: Context | None = None
 ) -> Decoded:
     """Make labels of scores in flight, and say how sure they are; see `decode`."""
+    answers = answers_of(estimate, image, scribbles, context=context)
+    return next(shown for shown in answers if shown.is_last or not estimate.is_last)
+
+
+def answers_of(
+    estimate: Estimate, image: Image, scribbles: Scribbles, *, context: Context | None = None
+) -> Iterator[Decoded]:
+    """Make labels of scores in flight, soon, and better ones after that where there are.
+
+    Where every label that competes is scribbled, the strokes alone decide, and they do so twice:
+    coarsely at once, then in full. Everywhere else the scores of the segmenter take part.
+
+    Yields
+    ------
+    Decoded
+        The last one of a settled estimate, or of scribbles that decide alone, has `is_last`.
+    """
     scribbles.require_shape(image.shape)
     context = context or Context.empty(image.shape)
     guide = guide_of(image)
-    posterior, ids = _posterior(estimate, guide.shape)
-    ids = stable_ids(posterior.argmax(axis=0), ids, context)
-    posterior, ids = _competing(*_grouped(posterior, ids), scribbles, context)
-    seeds = _seeds(scribbles, ids, guide.shape)
-    if not scribbles.is_empty:
-        posterior = propagate(_informed(posterior, seeds, guide), seeds, guide)
+    posterior, ids = _competitors(estimate, scribbles, context, shape=guide.shape)
+    alone = len(ids) > 1 and set(ids) <= set(scribbles.categories)
     # While the first clusters form, a coarse answer in time is better than a fine one too late.
     enlarge = sharpened if estimate.is_last or not scribbles.is_empty else enlarged
-    labels = np.asarray(ids, np.int32)[enlarge(posterior, guide)]
-    return Decoded(
-        _pinned(labels, scribbles, context.locked),
-        Uncertainty.of(
-            posterior, ids, settled=(seeds >= 0) | _decided(context, guide.shape), shape=image.shape
-        ),
-    )
+    for planes in _refined(posterior, ids, scribbles, guide, alone=alone):
+        shape = (planes.shape[1], planes.shape[2])
+        labels = np.asarray(ids, np.int32)[enlarge(planes, guide)]
+        settled = (_seeds(scribbles, ids, shape) >= 0) | _decided(context, shape)
+        yield Decoded(
+            _pinned(labels, scribbles, context.locked),
+            Uncertainty.of(planes, ids, settled=settled, shape=image.shape),
+            is_last=shape == guide.shape if alone else estimate.is_last,
+        )
+
+
+def _competitors(
+    estimate: Estimate, scribbles: Scribbles, context: Context, *, shape: tuple[int, int]
+) -> tuple[Planes, tuple[int, ...]]:
+    """What the segmenter says of each label that may win, (K, h, w), and the labels' ids."""
+    posterior, ids = _posterior(estimate, shape)
+    ids = stable_ids(posterior.argmax(axis=0), ids, context)
+    posterior, ids = _with_every(scribbles.categories, *_grouped(posterior, ids))
+    return _competing(posterior, ids, scribbles, context)
+
+
+def _refined(
+    posterior: Planes, ids: tuple[int, ...], scribbles: Scribbles, guide: Guide, *, alone: bool
+) -> Iterator[Planes]:
+    """Probabilities with the scribbles carried along; if they decide alone, two answers."""
+    if scribbles.is_empty:
+        yield posterior
+    elif alone:
+        answers = steered(lambda shape: _seeds(scribbles, ids, shape), len(ids), guide)
+        yield from (planes.numpy() for planes in answers)
+    else:
+        seeds = _seeds(scribbles, ids, guide.shape)
+        yield propagate(torch.from_numpy(posterior), seeds, guide.grid).numpy()
 
 
 def _posterior(estimate: Estimate, shape: tuple[int, int]) -> tuple[Planes, tuple[int, ...]]:
@@ -162,6 +203,17 @@ def _grouped(posterior: Planes, ids: tuple[int, ...]) -> tuple[Planes, tuple[int
     return np.stack([posterior[own == id_].sum(axis=0) for id_ in kept]), kept
 
 
+def _with_every(
+    categories: tuple[int, ...], posterior: Planes, ids: tuple[int, ...]
+) -> tuple[Planes, tuple[int, ...]]:
+    """Add an empty plane for each scribbled category that the segmenter has no channel for."""
+    missing = tuple(category for category in categories if category not in ids)
+    if not missing:
+        return posterior, ids
+    planes = np.zeros((len(missing), *posterior.shape[1:]), np.float32)
+    return np.concatenate([posterior, planes]), ids + missing
+
+
 def _competing(
     posterior: Planes, ids: tuple[int, ...], scribbles: Scribbles, context: Context
 ) -> tuple[Planes, tuple[int, ...]]:
@@ -178,12 +230,11 @@ def _competing(
 def _seeds(scribbles: Scribbles, ids: tuple[int, ...], shape: tuple[int, int]) -> Labels:
     """Index into `ids` of what is scribbled at each pixel of a (h, w) plane, -1 elsewhere."""
     small = scribbles.resized(shape).ids
-    seeds = np.full(shape, -1, np.int32)
-    for index, id_ in enumerate(ids):
-        if not is_cluster(id_):
-            seeds[small == id_] = index
-    seeds[small == NOTHING] = -1
-    return seeds
+    index = np.full(int(small.max()) + 1, -1, np.int32)
+    for number, id_ in enumerate(ids):
+        if NOTHING < id_ < len(index):
+            index[id_] = number
+    return index[small]
 
 
 def _decided(context: Context, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -196,14 +247,6 @@ def _decided(context: Context, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 def _shrunk(plane: Labels, shape: tuple[int, int]) -> Labels:
     return np.asarray(cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_NEAREST))
-
-
-def _informed(posterior: Planes, seeds: Labels, guide: Guide) -> Planes:
-    """What the segmenter learned times what the strokes look like, where several were drawn."""
-    if len(np.unique(seeds[seeds >= 0])) < len(posterior):
-        return posterior
-    product = looks_like(guide.features, seeds, len(posterior)) * posterior**LEARNED_SHARE
-    return np.asarray(product / product.sum(axis=0), np.float32)
 
 
 def _pinned(labels: Labels, scribbles: Scribbles, locked: Labels) -> Labels:

@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from unseg_studio.data import NOTHING
 from unseg_studio.document.document import Document
-from unseg_studio.document.solve import Frame, Run
+from unseg_studio.document.solve import Frame, Preparation, Run
 from unseg_studio.document.split import Cut, Parts
 from unseg_studio.document.state import RunStatus
 from unseg_studio.document.timeline import Moment, with_moment
@@ -177,6 +177,8 @@ class Live:
                 seconds=time.perf_counter() - self._began,
             )
         )
+        if frame.is_last and self.document.scribbles.is_empty:
+            self._worker.submit(Preparation(self.document.image))
 
     def _cut(self, parts: Parts) -> None:
         try:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import NOTHING, Image, Mosaic, Scribbles, Tile
-from unseg_studio.document.decode import Context, decoded
+from unseg_studio.document.decode import Context, answers_of
 from unseg_studio.document.state import State
-from unseg_studio.refinement import Uncertainty
+from unseg_studio.refinement import Uncertainty, guide_of
 from unseg_studio.segmenters import Estimate, Fit, Segmenter
 
 Wanted = Callable[[Estimate], bool]
@@ -169,18 +169,40 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
         if not (estimate.is_last or wanted(estimate)):
             yield None
             continue
-        shown = decoded(estimate, run.image, run.scribbles, context=context)
-        context = context.followed_by(shown.labels)
-        mosaic = Mosaic.of(shown.labels, like=mosaic)
-        yield Frame(
-            labels=shown.labels,
-            step=estimate.step,
-            total=estimate.total,
-            loss=estimate.loss,
-            n_labels=len(mosaic.areas),
-            seconds=time.perf_counter() - began,
-            is_last=estimate.is_last,
-            memory=fit.memory(),
-            uncertainty=shown.uncertainty,
-            mosaic=mosaic,
-        )
+        for shown in answers_of(estimate, run.image, run.scribbles, context=context):
+            context = context.followed_by(shown.labels)
+            mosaic = Mosaic.of(shown.labels, like=mosaic)
+            yield Frame(
+                labels=shown.labels,
+                step=estimate.step,
+                total=estimate.total,
+                loss=estimate.loss,
+                n_labels=len(mosaic.areas),
+                seconds=time.perf_counter() - began,
+                is_last=shown.is_last,
+                memory=fit.memory(),
+                uncertainty=shown.uncertainty,
+                mosaic=mosaic,
+            )
+        if shown.is_last:
+            return
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """A job that shows nothing: what the first stroke on an image will need.
+
+    Parameters
+    ----------
+    image : Image
+        The plane.
+    """
+
+    image: Image
+
+    def results(self, _fits: Fits, _wanted: Wanted) -> Generator[Frame | None, None, None]:
+        """Make the contours and features of the image; every yield is a place to stop."""
+        guide = guide_of(self.image)
+        for prepare in (lambda: guide.grid, lambda: guide.views, lambda: guide.halved):
+            prepare()
+            yield None

@@ -1,69 +1,151 @@
-"""What the strokes look like: a small classifier on colours, textures and place, made per stroke.
+"""What the strokes look like: small classifiers on features of the image, taught by every stroke.
 
-The person's strokes are few, so the classifier is a regularised multinomial logistic regression
-on hand-made multi-scale features; it is trained in milliseconds each time a stroke arrives.
+This is the scribble loss of DiffCluster (W. Kim, A. Kanezaki, M. Tanaka, IEEE TIP 29, 2020) with
+the paper's feature extractor exchanged, as it allows: instead of a convolutional network from
+scratch, fixed features and a linear layer on top, so that a stroke costs milliseconds. The other
+two losses are there as well. Similarity: unmarked pixels teach the labels that they have been
+given, as in the paper's own loop. Continuity: these labels come from the random walk, so they
+change where the image does.
+
+There are several views of the image (see `Guide.views`), each with its own classifier; their
+log-probabilities are averaged. Kernels among the views make a classifier say little about what
+resembles no stroke; there the walk decides.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-Planes = NDArray[np.float32]
+from unseg_studio.features.lazy_torch import torch
 
 RIDGE = 1e-2
 """Weight decay: how much evidence a feature needs before it counts."""
 
-ITERATIONS = 30
+FIRST_STEPS, MORE_STEPS = 20, 12
+"""Steps of a classifier that begins from nothing, and of one that has been taught before."""
 
-MOST_SAMPLES = 4000
+MOST_SEEDS = 600
 """Scribbled pixels that are looked at; more say nothing new."""
 
+N_UNMARKED = 800
+"""Unmarked pixels that teach what they have been given."""
 
-def looks_like(features: Planes, seeds: NDArray[np.int32], n_labels: int) -> Planes:
-    """Probability of each label from the appearance of its strokes.
+UNMARKED_WEIGHT = 2.0
+"""Of all unmarked pixels together, against 1 for all scribbled ones."""
+
+CONFIDENCE = 3.0
+"""Probabilities are raised to this power before unmarked pixels teach them."""
+
+LEAST = -9.2
+"""Log-probability below which a view does not go, so that none can forbid a label alone."""
+
+SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Pixels and what they should be.
 
     Parameters
     ----------
-    features : ndarray, (F, h, w) float32
-        Standardised.
-    seeds : ndarray, (h, w) int32
-        Index of the label that is certain at a pixel, -1 where none is; two labels at least.
-    n_labels : int
-        K, how many labels there are.
-
-    Returns
-    -------
-    ndarray, (K, h, w) float32
-        They sum to 1; labels without seeds get next to nothing.
+    pixels : Tensor, (N,) int64
+        Index into the raveled plane.
+    targets : Tensor, (K, N) float32
+        Probabilities; they sum to 1.
+    weights : Tensor, (N,) float32
+        How much each pixel counts, > 0.
     """
-    ones = np.ones((1, seeds.size), np.float32)
-    table = np.concatenate([features.reshape(len(features), -1), ones])
-    marked = np.flatnonzero(seeds.ravel() >= 0)
-    marked = marked[:: max(1, len(marked) // MOST_SAMPLES)]
-    weights = _trained(table[:, marked], seeds.ravel()[marked], n_labels)
-    return _softmax(weights @ table).reshape(n_labels, *seeds.shape)
+
+    pixels: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+
+    @classmethod
+    def of_seeds(cls, seeds: NDArray[np.int32], n_labels: int) -> Lesson:
+        """What was scribbled: (h, w) index of the label, -1 where there is none."""
+        marked = np.flatnonzero(seeds.ravel() >= 0)
+        marked = marked[:: 1 + len(marked) // MOST_SEEDS]
+        labels = torch.from_numpy(seeds.ravel()[marked]).long()
+        targets = torch.nn.functional.one_hot(labels, n_labels).T.float()
+        return cls(torch.from_numpy(marked), targets, _balanced(targets, torch.ones(len(marked))))
+
+    @classmethod
+    def of_posterior(cls, posterior: torch.Tensor) -> Lesson:
+        """What a sample of the pixels has been given, (K, h, w); what is clear counts more."""
+        n_labels = len(posterior)
+        planes = posterior.reshape(n_labels, -1)
+        order = np.random.default_rng(SEED).permutation(planes.shape[1])[:N_UNMARKED]
+        pixels = torch.from_numpy(order)
+        sharp = planes[:, pixels] ** CONFIDENCE
+        targets = sharp / sharp.sum(dim=0)
+        clear = (targets.amax(dim=0) * n_labels - 1) / (n_labels - 1)
+        return cls(pixels, targets, UNMARKED_WEIGHT * _balanced(targets, clear + 1e-6))
+
+    def and_(self, other: Lesson) -> Lesson:
+        """Both lessons."""
+        return Lesson(
+            torch.cat([self.pixels, other.pixels]),
+            torch.cat([self.targets, other.targets], dim=1),
+            torch.cat([self.weights, other.weights]),
+        )
 
 
-def _trained(samples: Planes, labels: NDArray[np.int32], n_labels: int) -> Planes:
-    """(K, F) weights of the regression on (F, N) samples.
+def _balanced(targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Weights that sum to 1, raised where a label is rare.
 
-    Every label counts the same, however much of it is drawn. Newton steps with a fixed bound of
-    the curvature (D. Böhning, Annals of the Institute of Statistical Mathematics 44, 1992), so
-    that one small matrix is inverted once, whatever the number of labels.
+    Two labels count the same, however much is drawn of each. The more labels there are, the more
+    the length of the strokes tells of how common each is, and the less it is balanced.
     """
-    share = 1.0 / np.maximum(np.bincount(labels, minlength=n_labels), 1)[labels]
-    share = (share / share.sum()).astype(np.float32)
-    wanted = np.eye(n_labels, dtype=np.float32)[labels].T
-    curvature = 0.5 * (samples * share) @ samples.T + RIDGE * np.eye(len(samples))
-    step = np.linalg.inv(curvature).astype(np.float32)
-    weights = np.zeros((n_labels, len(samples)), np.float32)
-    for _ in range(ITERATIONS):
-        slope = ((_softmax(weights @ samples) - wanted) * share) @ samples.T + RIDGE * weights
-        weights -= slope @ step
-    return weights
+    mass = (targets * weights).sum(dim=1).clamp_min(1e-2)
+    rarity = (targets * mass[:, None] ** -min(1.0, BALANCE / len(targets))).sum(dim=0)
+    return weights * rarity / (weights * rarity).sum()
 
 
-def _softmax(scores: Planes) -> Planes:
-    powers = np.exp(scores - scores.max(axis=0))
-    return np.asarray(powers / powers.sum(axis=0), np.float32)
+BALANCE = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Classifiers:
+    """One multinomial logistic regression for each view: (V, K, F) float32."""
+
+    weights: torch.Tensor
+
+    def posterior(self, views: torch.Tensor) -> torch.Tensor:
+        """Probabilities of (V, F, N) pixels: (K, N) float32."""
+        known = torch.log_softmax(self.weights @ views, dim=1).clamp_min(LEAST)
+        return known.mean(dim=0).softmax(dim=0)
+
+
+def taught(views: torch.Tensor, lesson: Lesson, before: Classifiers | None = None) -> Classifiers:
+    """Teach the classifiers a lesson.
+
+    Accelerated gradient steps with a fixed bound of the curvature (D. Böhning, Annals of the
+    Institute of Statistical Mathematics 44, 1992), so that one small matrix is inverted for each
+    view, whatever the number of labels.
+
+    Parameters
+    ----------
+    views : Tensor, (V, F, h * w) float32
+        Features of every pixel; one of them is constant.
+    lesson : Lesson
+        What to learn.
+    before : Classifiers or None
+        Where to begin.
+    """
+    samples = views[:, :, lesson.pixels]
+    weighted = samples * lesson.weights
+    curvature = 0.5 * weighted @ samples.mT + RIDGE * torch.eye(samples.shape[1])
+    step = torch.cholesky_inverse(torch.linalg.cholesky(curvature))
+    shape = (len(views), len(lesson.targets), samples.shape[1])
+    weights = ahead = torch.zeros(shape) if before is None else before.weights
+    pace = 1.0
+    for _ in range(FIRST_STEPS if before is None else MORE_STEPS):
+        error = torch.softmax(ahead @ samples, dim=1) - lesson.targets
+        further = ahead - (error @ weighted.mT + RIDGE * ahead) @ step
+        quicker = (1 + (1 + 4 * pace * pace) ** 0.5) / 2
+        ahead = further + ((pace - 1) / quicker) * (further - weights)
+        weights, pace = further, quicker
+    return Classifiers(weights)

@@ -25,7 +25,7 @@ def enlarged(probabilities: NDArray[np.float32], guide: Guide) -> NDArray[np.int
     Parameters and returned array as in `sharpened`, at a small part of its cost.
     """
     small = probabilities.argmax(axis=0).astype(np.int32)
-    height, width = guide.colour.shape[:2]
+    height, width = guide.rgb.shape[:2]
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST))
 
 
@@ -35,7 +35,7 @@ def sharpened(probabilities: NDArray[np.float32], guide: Guide) -> NDArray[np.in
     Parameters
     ----------
     probabilities : ndarray, (K, h, w) float32
-        On the working plane of the guide.
+        On the working plane of the guide, or on a smaller one.
     guide : Guide
         Colours of the image, small and large.
 
@@ -45,7 +45,7 @@ def sharpened(probabilities: NDArray[np.float32], guide: Guide) -> NDArray[np.in
         0 to K - 1.
     """
     labels = enlarged(probabilities, guide)
-    if labels.shape == guide.shape:
+    if labels.shape == probabilities.shape[1:]:
         return labels
     band = _changes(probabilities.argmax(axis=0))
     rows, cols = np.nonzero(cv2.resize(band, labels.shape[::-1], interpolation=cv2.INTER_NEAREST))
@@ -68,13 +68,13 @@ def _votes(
     cols: NDArray[np.intp],
 ) -> NDArray[np.float32]:
     """(N, K) bilateral sums of the 2 x 2 small pixels around each of N large ones."""
-    (h, w), (height, width) = guide.shape, guide.colour.shape[:2]
+    (h, w), (height, width) = probabilities.shape[1:], guide.rgb.shape[:2]
     table = np.ascontiguousarray(np.moveaxis(probabilities, 0, -1)).reshape(h * w, -1)
-    colours = guide.small.reshape(h * w, 3)
+    colours = guide.small_at((h, w)).reshape(h * w, 3)
     y = np.clip((rows + 0.5) * (h / height) - 0.5, 0, h - 1).astype(np.float32)
     x = np.clip((cols + 0.5) * (w / width) - 0.5, 0, w - 1).astype(np.float32)
     top, left = y.astype(np.int32), x.astype(np.int32)
-    own = guide.colour[rows, cols]
+    own = guide.colour_of(guide.rgb[rows, cols][None])[0]
     votes = np.zeros((len(rows), table.shape[1]), np.float32)
     for near_y in (top, np.minimum(top + 1, h - 1)):
         for near_x in (left, np.minimum(left + 1, w - 1)):

@@ -1,4 +1,4 @@
-"""What refinement needs of an image, made once: its colours small and large, and its edges."""
+"""What refinement needs of an image, made once: its colours, its contours, its features."""
 
 from __future__ import annotations
 
@@ -11,24 +11,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import Image
-from unseg_studio.data.image import three_channels
+from unseg_studio.features.efficientnet import pyramid
+from unseg_studio.features.filters import filters
+from unseg_studio.features.lazy_torch import torch
+from unseg_studio.refinement.contours import contours
+from unseg_studio.refinement.propagation import Grid
 
 WORKING_SIZE = 200
 """Longer side of the plane on which scribbles are propagated, in pixels."""
 
-EDGE_CONTRAST = 20.0
-"""How fast the weight of an edge falls with the squared difference of standardised colours."""
+FEATURE_SIZE = 1280
+"""Longer side of the plane that hand-made features are made of, at most."""
 
-WEAKEST_EDGE = 1e-3
-"""No edge is weaker, so that every pixel hears of some scribble."""
+DEEP_SIDE = 480
+"""Longer side of the plane that the bundled network sees."""
 
-COLOUR_SCALES = (1.5, 4.0, 10.0)
-SLOPE_SCALES = (1.0, 3.0)
-DEVIATION_SCALES = (2.0, 5.0)
-"""Standard deviations of the blurs behind the features, in pixels of the working plane."""
+DEEP_WIDTHS = (16, 24, 24, 32, 32)
+"""Principal components that are kept of each of its levels."""
 
-PLACE_WEIGHT = 0.5
-"""Of row and column beside colours and textures; more of it cuts the image by straight lines."""
+N_WAVES = 200
+"""Random features of each kernel."""
+
+WAVE_HEIGHT = 5.0
+"""Square root of the largest value of a kernel: how soon a stroke is believed."""
+
+DEEP_KERNEL = 4.0
+HAND_KERNEL = 1.5
+BOTH_KERNEL = (4.0, 2.0, 0.3)
+"""How narrow the kernels are: on deep features, on hand-made ones, and on both and the place."""
+
+PLACE = 0.5
+"""Of row and column beside deep features; more of it cuts the image by straight lines."""
+
+SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,76 +52,139 @@ class Guide:
 
     Parameters
     ----------
-    colour : ndarray, (H, W, 3) float32
-        CIE Lab, each channel divided by the standard deviation over the image.
-    small : ndarray, (h, w, 3) float32
-        The same on the working plane.
+    rgb : ndarray, (H, W, 3) uint8
+        The image.
+    working_size : int
+        Longer side of the plane to work on, in pixels.
     """
 
-    colour: NDArray[np.float32]
-    small: NDArray[np.float32]
+    rgb: NDArray[np.uint8]
+    working_size: int = WORKING_SIZE
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int]:
         """(h, w) of the working plane."""
-        return self.small.shape[0], self.small.shape[1]
+        return _limited((self.rgb.shape[0], self.rgb.shape[1]), self.working_size)
 
     @cached_property
-    def edges(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weights towards the right, (h, w - 1), and downwards, (h - 1, w), float32."""
-        return _weights(np.diff(self.small, axis=1)), _weights(np.diff(self.small, axis=0))
+    def small(self) -> NDArray[np.float32]:
+        """Colour on the working plane, (h, w, 3) float32; see `colour_of`."""
+        return np.asarray(cv2.resize(self._colour, self.shape[::-1], interpolation=cv2.INTER_AREA))
+
+    def small_at(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Colour on a plane of this (h, w)."""
+        if shape == self.shape:
+            return self.small
+        return np.asarray(cv2.resize(self.small, shape[::-1], interpolation=cv2.INTER_AREA))
+
+    def colour_of(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """CIE Lab of (H, W, 3) pixels, each channel divided by its deviation over the image."""
+        return np.asarray(_lab(rgb) / self._spread, np.float32)
 
     @cached_property
-    def degree(self) -> NDArray[np.float32]:
-        """Sum of the weights of each pixel, (h, w) float32."""
-        return np.asarray(self.neighbours(np.ones((1, *self.shape), np.float32))[0])
-
-    def neighbours(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The weighted sum of each pixel's four neighbours, of (K, h, w) planes."""
-        right, down = self.edges
-        sums = np.zeros_like(planes)
-        sums[:, :, :-1] += right * planes[:, :, 1:]
-        sums[:, :, 1:] += right * planes[:, :, :-1]
-        sums[:, :-1] += down * planes[:, 1:]
-        sums[:, 1:] += down * planes[:, :-1]
-        return sums
+    def grid(self) -> Grid:
+        """How much neighbours on the working plane belong together."""
+        return contours(self.small, self._deep, self._filters)
 
     @cached_property
-    def features(self) -> NDArray[np.float32]:
-        """Colours, textures and place of each pixel of the working plane, (F, h, w) float32.
+    def views(self) -> torch.Tensor:
+        """Features of each pixel of the working plane, (V, F, h * w) float32.
 
-        Lab at four scales; gradient at two and standard deviation of lightness at two; row and
-        column. Each has mean 0 and standard deviation 1, the place half of that.
+        Kernels are sums of random waves (A. Rahimi, B. Recht, *Random Features for Large-Scale
+        Kernel Machines*, NIPS 2007): on deep features; on hand-made ones; on both and the place.
+        The last view has deep features and place as they are. Each ends with a constant.
         """
-        light, blurs = self.small[..., 0], [_blurred(self.small, s) for s in COLOUR_SCALES]
-        colours = [plane for scale in (self.small, *blurs) for plane in np.moveaxis(scale, -1, 0)]
-        slope = cv2.magnitude(
-            cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+        deep, hand = torch.cat(self._deep), torch.from_numpy(self._filters)
+        rows, cols = (np.linspace(-1.7, 1.7, n, dtype=np.float32) for n in self.shape)
+        place = torch.from_numpy(np.stack(np.meshgrid(rows, cols, indexing="ij")))
+        deep, hand, place = (planes.flatten(1) for planes in (deep, hand, place))
+        deep_side, hand_side = len(deep) ** -0.5, len(hand) ** -0.5
+        wide, narrow, near = BOTH_KERNEL
+        both = [wide * deep_side * deep, narrow * hand_side * hand, near * place]
+        return torch.stack(
+            [
+                _with_constant(_waves(DEEP_KERNEL * deep_side * deep)),
+                _with_constant(_waves(HAND_KERNEL * hand_side * hand)),
+                _with_constant(_waves(torch.cat(both))),
+                _with_constant(torch.cat([deep, PLACE * place])),
+            ]
         )
-        textures = [_blurred(slope, s) for s in SLOPE_SCALES]
-        textures += [_deviation(light, s) for s in DEVIATION_SCALES]
-        place = PLACE_WEIGHT * _standardised(np.indices(self.shape, np.float32))
-        return np.concatenate([_standardised(np.stack(colours + textures)), place])
+
+    @cached_property
+    def halved(self) -> tuple[Grid, torch.Tensor]:
+        """Grid and views on the plane of 2 x 2 blocks: enough for a first answer."""
+        planes = self.views.reshape(-1, 1, *self.shape)
+        blocks = torch.nn.functional.avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)
+        return self.grid.halved, blocks.reshape(*self.views.shape[:2], -1)
+
+    @cached_property
+    def _colour(self) -> NDArray[np.float32]:
+        """Colour of the plane that features are made of."""
+        limit = _limited((self.rgb.shape[0], self.rgb.shape[1]), FEATURE_SIZE)
+        return self.colour_of(cv2.resize(self.rgb, limit[::-1], interpolation=cv2.INTER_AREA))
+
+    @cached_property
+    def _spread(self) -> NDArray[np.float32]:
+        """Deviation of each Lab channel, at least 1, on a part of the pixels, (3,)."""
+        step = max(1, max(self.rgb.shape) // FEATURE_SIZE)
+        sample = _lab(self.rgb[::step, ::step])
+        return np.maximum(sample.reshape(-1, 3).std(axis=0), np.float32(1))
+
+    @cached_property
+    def _filters(self) -> NDArray[np.float32]:
+        return filters(self._colour, self.shape)
+
+    @cached_property
+    def _deep(self) -> tuple[torch.Tensor, ...]:
+        """Each level of the bundled network on the working plane, its main components."""
+        levels = pyramid(self.rgb, side=DEEP_SIDE)
+        return tuple(
+            _enlarged(_principal(level / (level.norm(dim=0) + 1e-6), width), self.shape)
+            for level, width in zip(levels, DEEP_WIDTHS, strict=True)
+        )
 
 
-def _weights(difference: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much two neighbours belong together, 0.001 to 1.001, by their difference in colour."""
-    squares = (difference**2).mean(axis=-1)
-    return np.asarray(np.exp(-EDGE_CONTRAST * squares) + WEAKEST_EDGE, np.float32)
+def _limited(shape: tuple[int, int], side: int) -> tuple[int, int]:
+    """A shape of the same proportions whose longer side is `side` at most."""
+    scale = min(1.0, side / max(shape))
+    return max(2, round(shape[0] * scale)), max(2, round(shape[1] * scale))
 
 
-def _standardised(planes: NDArray[np.float32]) -> NDArray[np.float32]:
-    mean, spread = planes.mean(axis=(1, 2), keepdims=True), planes.std(axis=(1, 2), keepdims=True)
-    return np.asarray((planes - mean) / (spread + 1e-6), np.float32)
+def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    unit = np.ascontiguousarray(rgb, np.float32) / np.float32(255)
+    return np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2Lab))
 
 
-def _blurred(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)
+def _principal(level: torch.Tensor, width: int) -> torch.Tensor:
+    """The main components of (C, h, w) features, scaled to a mean squared length of 1."""
+    planes = level.flatten(1)
+    planes = planes - planes.mean(dim=1, keepdim=True)
+    _, axes = torch.linalg.eigh(planes @ planes.T)
+    main = axes[:, -width:].flip(1).T @ planes
+    main = main / (main.square().sum(dim=0).mean().sqrt() + 1e-6)
+    return main.reshape(-1, *level.shape[1:])
 
 
-def _deviation(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    variance = _blurred(plane * plane, sigma) - _blurred(plane, sigma) ** 2
-    return np.asarray(np.sqrt(np.maximum(variance, 0)))
+def _enlarged(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    planes = torch.nn.functional.interpolate(level[None], shape, mode="bilinear")
+    return planes[0]
+
+
+def _waves(planes: torch.Tensor) -> torch.Tensor:
+    """Random features of the Gaussian kernel of width 1 on (C, N) planes: (N_WAVES, N)."""
+    rng = np.random.default_rng(SEED)
+    steepness = rng.standard_normal((N_WAVES, len(planes)), np.float32)
+    phase = rng.uniform(0, 2 * np.pi, (N_WAVES, 1)).astype(np.float32)
+    waves = torch.addmm(torch.from_numpy(phase), torch.from_numpy(steepness), planes)
+    return waves.cos_().mul_(WAVE_HEIGHT * (2 / N_WAVES) ** 0.5)
+
+
+def _with_constant(planes: torch.Tensor) -> torch.Tensor:
+    """Planes, zeros up to `N_WAVES`, and ones: (N_WAVES + 1, N)."""
+    filled = torch.zeros(N_WAVES + 1, planes.shape[1])
+    filled[: len(planes)] = planes
+    filled[-1] = 1
+    return filled
 
 
 _guides: weakref.WeakKeyDictionary[Image, Guide] = weakref.WeakKeyDictionary()
@@ -115,14 +193,5 @@ _guides: weakref.WeakKeyDictionary[Image, Guide] = weakref.WeakKeyDictionary()
 def guide_of(image: Image) -> Guide:
     """The guide of an image, made on first use and kept as long as the image."""
     if image not in _guides:
-        _guides[image] = _make(image)
+        _guides[image] = Guide(image.rgb)
     return _guides[image]
-
-
-def _make(image: Image) -> Guide:
-    lab = cv2.cvtColor(np.ascontiguousarray(three_channels(image.unit)), cv2.COLOR_RGB2Lab)
-    colour = lab / np.maximum(lab.reshape(-1, 3).std(axis=0), 1.0)
-    height, width = image.shape
-    scale = min(1.0, WORKING_SIZE / max(height, width))
-    size = max(2, round(width * scale)), max(2, round(height * scale))
-    return Guide(colour, cv2.resize(colour, size, interpolation=cv2.INTER_AREA))

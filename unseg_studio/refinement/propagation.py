@@ -1,95 +1,204 @@
-"""Carry scribbles to every pixel: a random walk on image edges with the learned posterior as prior.
+"""Carry scribbles to every pixel: a random walk on image edges with a prior.
 
 L. Grady, "Random Walks for Image Segmentation", IEEE TPAMI 28, 2006, in the form with priors
 (L. Grady, CVPR 2005): for every label the probability x at each pixel solves
 
     (D - W + gamma I) x = gamma p        x = 1 or 0 where the label, or another one, is scribbled
 
-with W the edge weights, D their sums, p the prior. Solved by conjugate gradients from x = p.
+with W the weights between neighbours, D their sums, p the prior. Conjugate gradients carry a
+change one pixel further in each iteration, so the coarse planes are solved first: each plane
+begins with the answer of the one of half its size, and only mends what that could not see.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.refinement.guide import Guide
+from unseg_studio.features.lazy_torch import torch
 
-Planes = NDArray[np.float32]
+GAMMA = 0.007
+"""Weight of the prior against the edges."""
 
-ITERATIONS = 50
+COARSEST = 24
+"""Pixels; a plane whose shorter side is not longer is not halved any more."""
+
+N_PLANES = 3
+
+ITERATIONS = 60
+"""On the coarsest plane; the others need a third, since they begin near the answer."""
+
 TOLERANCE = 1e-3
 
+STRONGEST = 50.0
+"""Largest weight on a coarse plane; beyond it nothing changes but the number of iterations."""
 
-def propagate(
-    prior: Planes, seeds: NDArray[np.int32], guide: Guide, *, gamma: float = 0.01
-) -> Planes:
-    """Spread seeds along weak edges.
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Neighbours on a plane and how much they belong together.
 
     Parameters
     ----------
-    prior : ndarray, (K, h, w) float32
-        Probabilities of each label before the walk, on the working plane of the guide.
+    right : Tensor, (h, w - 1) float32
+        Weights between each pixel and the one right of it, > 0.
+    down : Tensor, (h - 1, w) float32
+        The same downwards.
+    """
+
+    right: torch.Tensor
+    down: torch.Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w) of the plane."""
+        return self.right.shape[0], self.down.shape[1]
+
+    @cached_property
+    def degree(self) -> torch.Tensor:
+        """Sum of the weights of each pixel, (h, w)."""
+        return self.neighbours(torch.ones(1, *self.shape))[0]
+
+    def neighbours(self, planes: torch.Tensor) -> torch.Tensor:
+        """The weighted sum of each pixel's four neighbours, of (K, h, w) planes."""
+        sums = torch.zeros_like(planes)
+        sums[:, :, :-1].addcmul_(self.right, planes[:, :, 1:])
+        sums[:, :, 1:].addcmul_(self.right, planes[:, :, :-1])
+        sums[:, :-1].addcmul_(self.down, planes[:, 1:])
+        sums[:, 1:].addcmul_(self.down, planes[:, :-1])
+        return sums
+
+    @cached_property
+    def halved(self) -> Grid:
+        """The plane of 2 x 2 blocks: weights in series add up inversely, side by side directly."""
+        return Grid(_between_blocks(self.right), _between_blocks(self.down.T).T)
+
+
+def _between_blocks(right: torch.Tensor) -> torch.Tensor:
+    """Weights between horizontal neighbours among the 2 x 2 blocks of a plane."""
+    height, width = right.shape[0], right.shape[1] + 1
+    # A block that reaches over the border has nothing there that would resist.
+    free = torch.full((height + height % 2, width + width % 2), STRONGEST)
+    free[:height, : width - 1] = right
+    if height % 2:
+        free[height] = free[height - 1]
+    inside, across = free[:, 0::2], free[:, 1::2]
+    path = 1 / (0.5 / inside[:, :-1] + 1 / across[:, :-1] + 0.5 / inside[:, 1:])
+    return (path[0::2] + path[1::2]).clamp_max(STRONGEST)
+
+
+def propagate(
+    prior: torch.Tensor, seeds: NDArray[np.int32], grid: Grid, *, gamma: float = GAMMA
+) -> torch.Tensor:
+    """Spread seeds over the plane, less across weak edges.
+
+    Parameters
+    ----------
+    prior : Tensor, (K, h, w) float32
+        Probabilities of each label before the walk.
     seeds : ndarray, (h, w) int32
         Index of the label that is certain at a pixel, -1 where none is.
-    guide : Guide
+    grid : Grid
         Edges of the image.
     gamma : float
         Weight of the prior against the edges, > 0.
 
     Returns
     -------
-    ndarray, (K, h, w) float32
+    Tensor, (K, h, w) float32
         Probabilities; they sum to 1 at each pixel.
     """
     if len(prior) == 1:
-        return np.ones_like(prior)
-    certain = np.arange(len(prior), dtype=np.int32)[:, None, None] == seeds
-    free = seeds < 0
+        return torch.ones_like(prior)
+    labels = torch.arange(len(prior))[:, None, None]
+    certain = (labels == torch.from_numpy(seeds)).to(prior.dtype)
+    pull = torch.full((1, *grid.shape), gamma)
     # The probabilities of a pixel sum to 1, so the last label is what the others leave.
-    known = np.where(free, prior, certain)[:-1].astype(np.float32)
-    pull = gamma * prior[:-1] + guide.neighbours(np.where(free, 0, known).astype(np.float32))
-    walked = _conjugate_gradients(guide, np.float32(gamma), free, pull, known)
-    walked = np.concatenate([walked, 1 - walked.sum(axis=0, keepdims=True)])
-    walked = np.maximum(walked, np.finfo(np.float32).tiny)
-    return np.asarray(walked / walked.sum(axis=0), np.float32)
+    walked = _solved(grid, pull, prior[:-1], certain, N_PLANES)
+    walked = torch.cat([walked, 1 - walked.sum(dim=0, keepdim=True)]).clamp_min(1e-6)
+    return walked / walked.sum(dim=0)
+
+
+def _solved(
+    grid: Grid, gamma: torch.Tensor, prior: torch.Tensor, certain: torch.Tensor, n_planes: int
+) -> torch.Tensor:
+    """The first len(prior) of the labels, on this plane after the coarser ones.
+
+    `gamma` is (1, h, w); `certain` is (K, h, w), 1 where a label is sure, and of all labels.
+    """
+    free = certain.sum(dim=0) == 0
+    iterations, start = ITERATIONS, prior
+    if n_planes > 1 and min(grid.shape) > COARSEST:
+        start = _doubled(_coarse(grid, gamma, prior, certain, n_planes - 1), grid.shape)
+        iterations = ITERATIONS // 3
+    known = certain[: len(prior)]
+    pull = gamma * prior + grid.neighbours(torch.where(free, 0.0, known))
+    start = torch.where(free, start, known)
+    return _conjugate_gradients(grid, gamma[0], free, pull, start, iterations)
+
+
+def _coarse(
+    grid: Grid, gamma: torch.Tensor, prior: torch.Tensor, certain: torch.Tensor, n_planes: int
+) -> torch.Tensor:
+    """The answer on 2 x 2 blocks; a block is sure where all its seeds are of one label."""
+    share = _blocks(certain)
+    sure = (share > 0) & (share == share.sum(dim=0))
+    return _solved(grid.halved, 4 * _blocks(gamma), _blocks(prior), sure.to(prior.dtype), n_planes)
+
+
+def _blocks(planes: torch.Tensor) -> torch.Tensor:
+    """The mean of each 2 x 2 block."""
+    return torch.nn.functional.avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)
+
+
+def _doubled(planes: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    twice = planes.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    return twice[:, : shape[0], : shape[1]]
 
 
 def _conjugate_gradients(
-    guide: Guide, gamma: np.float32, free: NDArray[np.bool_], right: Planes, start: Planes
-) -> Planes:
+    grid: Grid,
+    gamma: torch.Tensor,
+    free: torch.Tensor,
+    right: torch.Tensor,
+    start: torch.Tensor,
+    iterations: int,
+) -> torch.Tensor:
     """Solve (D + gamma - W) x = right on the free pixels, every label at once.
 
     `start` holds the first guess on the free pixels and the answer on the others. The diagonal
     is the preconditioner.
     """
-    mask = free.astype(np.float32)
-    diagonal = guide.degree + gamma
-    inverse = mask / diagonal
+    mask = free.to(start.dtype)
+    diagonal = (grid.degree + gamma) * mask
+    inverse = mask / (grid.degree + gamma)
 
-    def applied(v: Planes) -> Planes:
-        return mask * (diagonal * v - guide.neighbours(v))
+    def applied(v: torch.Tensor) -> torch.Tensor:
+        return torch.addcmul(-mask * grid.neighbours(v), diagonal, v)
 
     x = mask * start
-    residual = mask * right - applied(x)
+    right = mask * right
+    residual = right - applied(x)
     direction = residual * inverse
     energy = _dots(residual, direction)
-    goal = TOLERANCE**2 * energy
-    for _ in range(ITERATIONS):
+    goal = TOLERANCE**2 * _dots(right, right * inverse)
+    for _ in range(iterations):
         image = applied(direction)
-        length = energy / np.maximum(_dots(direction, image), 1e-20)
-        x += length * direction
-        residual -= length * image
+        length = energy / _dots(direction, image).clamp_min(1e-20)
+        x.addcmul_(length, direction)
+        residual.addcmul_(length, image, value=-1)
         scaled = residual * inverse
         fresh = _dots(residual, scaled)
-        if (fresh <= goal).all():
+        if bool((fresh <= goal).all()):
             break
-        direction = scaled + (fresh / np.maximum(energy, 1e-20)) * direction
+        direction = torch.addcmul(scaled, fresh / energy.clamp_min(1e-20), direction)
         energy = fresh
-    return np.where(free, x, start)
+    return torch.where(free, x, start)
 
 
-def _dots(a: Planes, b: Planes) -> Planes:
-    """Inner product of each pair of planes, (K, 1, 1) float32."""
-    sums = np.einsum("kn,kn->k", a.reshape(len(a), -1), b.reshape(len(b), -1))
-    return np.asarray(sums[:, None, None], np.float32)
+def _dots(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Inner product of each pair of planes, (K, 1, 1)."""
+    return (a * b).sum(dim=(1, 2), keepdim=True)

@@ -332,15 +332,16 @@ class DiffClusterFit:
         """Channel wanted at each pixel of a level, (h, w) int64; -1 where nothing is scribbled."""
         ids = scribbles.resized(level.shape).ids
         targets = np.full(level.shape, losses.UNSCRIBBLED, np.int64)
-        for category in scribbles.categories:
-            targets[ids == category] = self._channels[category]
+        for category, channel in self._channels.items():
+            targets[ids == category] = channel
         return torch.from_numpy(targets).to(level.image.device)
 
     def _assign_channels(self, scribbles: Scribbles) -> None:
         """Give each new category a channel: the one that wins most under its strokes.
 
         Where the network is untrained, or others have taken that channel, the category gets the
-        one of its own number, as published, or the next free one.
+        one of its own number, as published, or the next free one. When there are more categories
+        than channels, the last ones get none; the decoder knows them from the scribbles.
         """
         present = set(scribbles.categories)
         self._channels = {c: i for c, i in self._channels.items() if c in present}
@@ -348,10 +349,7 @@ class DiffClusterFit:
             taken = set(self._channels.values())
             free = [i for i in range(self._segmenter.max_clusters) if i not in taken]
             if not free:
-                raise ValueError(
-                    f"There are scribbles of {len(present)} categories, but at most "
-                    f"{self._segmenter.max_clusters} clusters. Raise the most clusters."
-                )
+                return
             votes = self._votes(scribbles, category)
             best = max(free, key=lambda i: (votes[i], i == category - 1, -i))
             self._channels[category] = best

@@ -1,0 +1,61 @@
+"""From scribbles of every label to probabilities at each pixel: a first answer, then a better one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseg_studio.features.lazy_torch import torch
+from unseg_studio.refinement.appearance import Classifiers, Lesson, taught
+from unseg_studio.refinement.guide import Guide
+from unseg_studio.refinement.propagation import Grid, propagate
+
+Seeds = NDArray[np.int32]
+
+FEW_LABELS = 4
+"""Up to so many, unmarked pixels teach twice what they have been given; beyond, once: it takes
+longer with every label, and gains less."""
+
+
+def steered(
+    seeds: Callable[[tuple[int, int]], Seeds], n_labels: int, guide: Guide
+) -> Iterator[torch.Tensor]:
+    """Learn what the strokes look like, and let it walk; then learn from the answer, too.
+
+    Parameters
+    ----------
+    seeds : callable
+        Shape (h, w) of a plane -> (h, w) int32: index of the label that is scribbled at a pixel,
+        -1 where none is.
+    n_labels : int
+        K, at least 2; each has a scribble.
+    guide : Guide
+        The image.
+
+    Yields
+    ------
+    Tensor, (K, h, w) float32
+        Probabilities: first on the plane of 2 x 2 blocks, taught by the strokes alone, then on
+        the working plane, taught by unmarked pixels as well.
+    """
+    grid, views = guide.halved
+    small = seeds(grid.shape)
+    yield _walked(taught(views, Lesson.of_seeds(small, n_labels)), views, small, grid)
+    whole = seeds(guide.shape)
+    drawn = Lesson.of_seeds(whole, n_labels)
+    classifiers = taught(guide.views, drawn)
+    posterior = _walked(classifiers, guide.views, whole, guide.grid)
+    for _ in range(2 if n_labels <= FEW_LABELS else 1):
+        lesson = drawn.and_(Lesson.of_posterior(posterior))
+        classifiers = taught(guide.views, lesson, classifiers)
+        posterior = _walked(classifiers, guide.views, whole, guide.grid)
+    yield posterior
+
+
+def _walked(
+    classifiers: Classifiers, views: torch.Tensor, seeds: Seeds, grid: Grid
+) -> torch.Tensor:
+    prior = classifiers.posterior(views).reshape(-1, *grid.shape)
+    return propagate(prior, seeds, grid)
