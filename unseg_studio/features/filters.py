@@ -164,7 +164,7 @@ def _derivatives(light: Plane, sigma: float) -> Iterator[Plane]:
     """Gradient magnitude; half the sum and half the difference of the curvatures; two contrasts."""
     smooth = _blurred(light, sigma)
     across, down = _derived(smooth, (1, 0), sigma), _derived(smooth, (0, 1), sigma)
-    yield cv2.magnitude(across, down)
+    yield _length(across, down)
     yield from _halves(*(_derived(smooth, order, sigma) for order in ((2, 0), (1, 1), (0, 2))))
     products = (across * across, across * down, down * down)
     middle, spread = _halves(*(_blurred(product, sigma) for product in products))
@@ -180,7 +180,14 @@ def _derived(plane: Plane, order: tuple[int, int], sigma: float) -> Plane:
 def _halves(xx: Plane, xy: Plane, yy: Plane) -> tuple[Plane, Plane]:
     """Half the sum and half the difference of the eigenvalues of symmetric 2 x 2 matrices."""
     half_difference = cv2.addWeighted(xx, 0.5, yy, -0.5, 0)
-    return cv2.addWeighted(xx, 0.5, yy, 0.5, 0), cv2.magnitude(half_difference, xy)
+    return cv2.addWeighted(xx, 0.5, yy, 0.5, 0), _length(half_difference, xy)
+
+
+def _length(across: Plane, down: Plane) -> Plane:
+    """Of vectors; cv2.magnitude rounds by where in memory they lie, so two runs would differ."""
+    squares = across * across
+    squares += down * down
+    return np.sqrt(squares, out=squares)
 
 
 def _root(plane: Plane) -> Plane:
