@@ -187,7 +187,7 @@ def _length(across: Plane, down: Plane) -> Plane:
     """Of vectors; cv2.magnitude rounds by where in memory they lie, so two runs would differ."""
     squares = across * across
     squares += down * down
-    return np.sqrt(squares, out=squares)
+    return np.asarray(np.sqrt(squares, out=squares))
 
 
 def _root(plane: Plane) -> Plane:
