@@ -24,7 +24,7 @@ from unseg_studio.features.lazy_torch import torch
 RIDGE = 1e-2
 """Weight decay: how much evidence a feature needs before it counts."""
 
-FIRST_STEPS, MORE_STEPS = 20, 12
+FIRST_STEPS, MORE_STEPS = 12, 8
 """Steps of a classifier that begins from nothing, and of one that has been taught before."""
 
 MOST_SEEDS = 600

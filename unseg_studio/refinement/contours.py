@@ -120,7 +120,7 @@ def _blurred(colour: NDArray[np.float32], sigma: float) -> torch.Tensor:
 
 
 def _squares(planes: torch.Tensor, reach: int) -> Pairs:
-    """Squared differences across each pair, `2 * reach - 1` pixels apart, the pair in the middle."""
+    """Squared differences of pixels `2 * reach - 1` apart, with each pair in the middle."""
     (height, width), apart = planes.shape[1:], 2 * reach - 1
     padded = torch.nn.functional.pad(planes[None], (reach - 1,) * 4, mode="replicate")[0]
     inner = slice(reach - 1, reach - 1 + height), slice(reach - 1, reach - 1 + width)

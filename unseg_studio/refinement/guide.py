@@ -128,7 +128,7 @@ class Guide:
         """Deviation of each Lab channel, at least 1, on a part of the pixels, (3,)."""
         step = max(1, max(self.rgb.shape) // FEATURE_SIZE)
         sample = _lab(self.rgb[::step, ::step])
-        return np.maximum(sample.reshape(-1, 3).std(axis=0), np.float32(1))
+        return np.asarray(np.maximum(sample.reshape(-1, 3).std(axis=0), 1), np.float32)
 
     @cached_property
     def _filters(self) -> NDArray[np.float32]:
@@ -160,13 +160,13 @@ def _principal(level: torch.Tensor, width: int) -> torch.Tensor:
     planes = level.flatten(1)
     planes = planes - planes.mean(dim=1, keepdim=True)
     _, axes = torch.linalg.eigh(planes @ planes.T)
-    main = axes[:, -width:].flip(1).T @ planes
+    main: torch.Tensor = axes[:, -width:].flip(1).T @ planes
     main = main / (main.square().sum(dim=0).mean().sqrt() + 1e-6)
     return main.reshape(-1, *level.shape[1:])
 
 
 def _enlarged(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    planes = torch.nn.functional.interpolate(level[None], shape, mode="bilinear")
+    planes: torch.Tensor = torch.nn.functional.interpolate(level[None], shape, mode="bilinear")
     return planes[0]
 
 

@@ -1,4 +1,4 @@
-"""From scribbles of every label to probabilities at each pixel: a first answer, then a better one."""
+"""From scribbles of every label to probabilities at each pixel: soon, and then better."""
 
 from __future__ import annotations
 
