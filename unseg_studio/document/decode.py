@@ -28,6 +28,7 @@ from unseg_studio.refinement import (
     Uncertainty,
     enlarged,
     guide_of,
+    limited,
     propagate,
     sharpened,
     steered,
@@ -36,6 +37,9 @@ from unseg_studio.segmenters import Estimate
 
 Labels = NDArray[np.int32]
 Planes = NDArray[np.float32]
+
+SOON_SIDE = 1024
+"""Longer side of the plane on which a first answer finds its outlines, in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,17 +152,37 @@ def answers_of(
     guide = guide_of(image)
     posterior, ids = _competitors(estimate, scribbles, context, shape=guide.shape)
     alone = len(ids) > 1 and set(ids) <= set(scribbles.categories)
-    # While the first clusters form, a coarse answer in time is better than a fine one too late.
-    enlarge = sharpened if estimate.is_last or not scribbles.is_empty else enlarged
     for planes in _refined(posterior, ids, scribbles, guide, alone=alone):
         shape = (planes.shape[1], planes.shape[2])
-        labels = np.asarray(ids, np.int32)[enlarge(planes, guide)]
+        if alone and shape != guide.shape:
+            labels = _moved(planes, ids, guide, context.previous)
+        elif estimate.is_last or not scribbles.is_empty:
+            labels = np.asarray(ids, np.int32)[sharpened(planes, guide)]
+        else:
+            # While the first clusters form, a coarse answer in time beats a fine one too late.
+            labels = np.asarray(ids, np.int32)[enlarged(planes, guide)]
         settled = (_seeds(scribbles, ids, shape) >= 0) | _decided(context, shape)
         yield Decoded(
             _pinned(labels, scribbles, context.locked),
             Uncertainty.of(planes, ids, settled=settled, shape=image.shape),
             is_last=shape == guide.shape if alone else estimate.is_last,
         )
+
+
+def _moved(planes: Planes, ids: tuple[int, ...], guide: Guide, before: Labels) -> Labels:
+    """The labels before, and new ones only where a first, coarse answer differs from them.
+
+    So a stroke costs what it changes, and outlines far from it do not tremble.
+    """
+    known = np.array([*ids, NOTHING], np.int32)
+    small = known[planes.argmax(axis=0)]
+    differs = (small != _shrunk(before, (small.shape[0], small.shape[1]))).astype(np.uint8)
+    within = cv2.dilate(differs, np.ones((3, 3), np.uint8)) > 0
+    shape = limited((before.shape[0], before.shape[1]), SOON_SIDE)
+    labels = sharpened(planes, guide, shape=shape, within=within)
+    size = before.shape[1], before.shape[0]
+    new = known[cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)]
+    return np.where(new == NOTHING, before, new)
 
 
 def _competitors(
@@ -251,10 +275,10 @@ def _shrunk(plane: Labels, shape: tuple[int, int]) -> Labels:
 
 def _pinned(labels: Labels, scribbles: Scribbles, locked: Labels) -> Labels:
     """Scribbled pixels have their category, and locked ones theirs above all."""
-    for above in (scribbles.ids, locked):
-        if above.any():
-            labels = np.where(above > 0, above, labels)
-    return labels
+    if scribbles.box is not None:
+        drawn = scribbles.ids[scribbles.box]
+        labels[scribbles.box] = np.where(drawn > 0, drawn, labels[scribbles.box])
+    return np.where(locked > 0, locked, labels) if locked.any() else labels
 
 
 def stable_ids(clusters: Labels, ids: tuple[int, ...], context: Context) -> tuple[int, ...]:

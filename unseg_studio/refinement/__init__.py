@@ -1,7 +1,7 @@
 """Coarse scores + image edges + scribbles -> full-resolution labels, for every segmenter."""
 
 from unseg_studio.refinement.edges import enlarged, sharpened
-from unseg_studio.refinement.guide import WORKING_SIZE, Guide, guide_of
+from unseg_studio.refinement.guide import WORKING_SIZE, Guide, guide_of, limited
 from unseg_studio.refinement.propagation import Grid, propagate
 from unseg_studio.refinement.steering import steered
 from unseg_studio.refinement.uncertainty import Hint, Uncertainty
@@ -14,6 +14,7 @@ __all__ = [
     "Uncertainty",
     "enlarged",
     "guide_of",
+    "limited",
     "propagate",
     "sharpened",
     "steered",

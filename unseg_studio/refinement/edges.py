@@ -29,8 +29,14 @@ def enlarged(probabilities: NDArray[np.float32], guide: Guide) -> NDArray[np.int
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST))
 
 
-def sharpened(probabilities: NDArray[np.float32], guide: Guide) -> NDArray[np.int32]:
-    """The index of the most probable label at full resolution.
+def sharpened(
+    probabilities: NDArray[np.float32],
+    guide: Guide,
+    *,
+    shape: tuple[int, int] | None = None,
+    within: NDArray[np.bool_] | None = None,
+) -> NDArray[np.int32]:
+    """The index of the most probable label, with outlines where the image's colours change.
 
     Parameters
     ----------
@@ -38,42 +44,54 @@ def sharpened(probabilities: NDArray[np.float32], guide: Guide) -> NDArray[np.in
         On the working plane of the guide, or on a smaller one.
     guide : Guide
         Colours of the image, small and large.
+    shape : tuple of int or None
+        (H, W) of the answer, at most the image's; None: full resolution.
+    within : ndarray, (h, w) bool, or None
+        Small pixels whose labels are asked for; None: all.
 
     Returns
     -------
     ndarray, (H, W) int32
-        0 to K - 1.
+        0 to K - 1, and -1 where nobody asks.
     """
-    labels = enlarged(probabilities, guide)
-    if labels.shape == probabilities.shape[1:]:
-        return labels
-    band = _changes(probabilities.argmax(axis=0))
-    rows, cols = np.nonzero(cv2.resize(band, labels.shape[::-1], interpolation=cv2.INTER_NEAREST))
-    labels[rows, cols] = _votes(probabilities, guide, rows, cols).argmax(axis=1)
-    return labels
+    small = probabilities.argmax(axis=0).astype(np.int32)
+    asked = small if within is None else np.where(within, small, np.int32(-1))
+    shape = shape or guide.rgb.shape[:2]
+    labels = cv2.resize(asked, shape[::-1], interpolation=cv2.INTER_NEAREST)
+    if small.shape != shape:
+        rows, cols = np.nonzero(_between_labels(small, shape) & (labels >= 0))
+        places = (rows + 0.5) / shape[0], (cols + 0.5) / shape[1]
+        labels[rows, cols] = _votes(probabilities, guide, *places).argmax(axis=1)
+    return np.asarray(labels)
 
 
-def _changes(labels: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """1 where the 3 x 3 neighbourhood holds more than one label."""
-    planes = labels.astype(np.float32)
-    kernel = np.ones((3, 3), np.uint8)
-    mixed = cv2.dilate(planes, kernel) != cv2.erode(planes, kernel)
-    return np.asarray(mixed, np.uint8)
+def _between_labels(small: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where, at full resolution, the centres of the 2 x 2 small pixels around differ in label."""
+    padded = np.pad(small, 1, mode="edge")
+    corner = padded[:-1, :-1]
+    others = padded[1:, :-1], padded[:-1, 1:], padded[1:, 1:]
+    mixed = np.logical_or.reduce([corner != other for other in others])
+    rows, cols = (
+        np.floor((np.arange(large) + 0.5) * (n / large) + 0.5).astype(np.intp)
+        for large, n in zip(shape, small.shape, strict=True)
+    )
+    return np.asarray(mixed[rows][:, cols])
 
 
 def _votes(
     probabilities: NDArray[np.float32],
     guide: Guide,
-    rows: NDArray[np.intp],
-    cols: NDArray[np.intp],
+    down: NDArray[np.float64],
+    across: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """(N, K) bilateral sums of the 2 x 2 small pixels around each of N large ones."""
+    """(N, K) bilateral sums of the 2 x 2 small pixels around each of N places, 0 to 1."""
     (h, w), (height, width) = probabilities.shape[1:], guide.rgb.shape[:2]
     table = np.ascontiguousarray(np.moveaxis(probabilities, 0, -1)).reshape(h * w, -1)
     colours = guide.small_at((h, w)).reshape(h * w, 3)
-    y = np.clip((rows + 0.5) * (h / height) - 0.5, 0, h - 1).astype(np.float32)
-    x = np.clip((cols + 0.5) * (w / width) - 0.5, 0, w - 1).astype(np.float32)
+    y = np.clip(down * h - 0.5, 0, h - 1).astype(np.float32)
+    x = np.clip(across * w - 0.5, 0, w - 1).astype(np.float32)
     top, left = y.astype(np.int32), x.astype(np.int32)
+    rows, cols = (down * height).astype(np.intp), (across * width).astype(np.intp)
     own = guide.colour_of(guide.rgb[rows, cols][None])[0]
     votes = np.zeros((len(rows), table.shape[1]), np.float32)
     for near_y in (top, np.minimum(top + 1, h - 1)):

@@ -64,7 +64,7 @@ class Guide:
     @cached_property
     def shape(self) -> tuple[int, int]:
         """(h, w) of the working plane."""
-        return _limited((self.rgb.shape[0], self.rgb.shape[1]), self.working_size)
+        return limited((self.rgb.shape[0], self.rgb.shape[1]), self.working_size)
 
     @cached_property
     def small(self) -> NDArray[np.float32]:
@@ -120,7 +120,7 @@ class Guide:
     @cached_property
     def _colour(self) -> NDArray[np.float32]:
         """Colour of the plane that features are made of."""
-        limit = _limited((self.rgb.shape[0], self.rgb.shape[1]), FEATURE_SIZE)
+        limit = limited((self.rgb.shape[0], self.rgb.shape[1]), FEATURE_SIZE)
         return self.colour_of(cv2.resize(self.rgb, limit[::-1], interpolation=cv2.INTER_AREA))
 
     @cached_property
@@ -144,7 +144,7 @@ class Guide:
         )
 
 
-def _limited(shape: tuple[int, int], side: int) -> tuple[int, int]:
+def limited(shape: tuple[int, int], side: int) -> tuple[int, int]:
     """A shape of the same proportions whose longer side is `side` at most."""
     scale = min(1.0, side / max(shape))
     return max(2, round(shape[0] * scale)), max(2, round(shape[1] * scale))
