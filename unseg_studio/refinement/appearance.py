@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.features.lazy_torch import torch
 
-RIDGE = 1e-2
+RIDGE = 2e-2
 """Weight decay: how much evidence a feature needs before it counts."""
 
 FIRST_STEPS, MORE_STEPS = 12, 8

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from unseg_studio.features.lazy_torch import torch
 
-GAMMA = 0.007
-"""Weight of the prior against the edges."""
+GAMMA_PER_LABEL, LARGEST_GAMMA = 0.006, 0.03
+"""Weight of the prior against the edges. The more labels there are, the fewer strokes of each
+there are near a pixel, and the more the prior has to say."""
 
 COARSEST = 24
 """Pixels; a plane whose shorter side is not longer is not halved any more."""
@@ -91,7 +92,7 @@ def _between_blocks(right: torch.Tensor) -> torch.Tensor:
 
 
 def propagate(
-    prior: torch.Tensor, seeds: NDArray[np.int32], grid: Grid, *, gamma: float = GAMMA
+    prior: torch.Tensor, seeds: NDArray[np.int32], grid: Grid, *, gamma: float | None = None
 ) -> torch.Tensor:
     """Spread seeds over the plane, less across weak edges.
 
@@ -103,8 +104,8 @@ def propagate(
         Index of the label that is certain at a pixel, -1 where none is.
     grid : Grid
         Edges of the image.
-    gamma : float
-        Weight of the prior against the edges, > 0.
+    gamma : float or None
+        Weight of the prior against the edges, > 0; None: by the number of labels.
 
     Returns
     -------
@@ -115,6 +116,8 @@ def propagate(
         return torch.ones_like(prior)
     labels = torch.arange(len(prior))[:, None, None]
     certain = (labels == torch.from_numpy(seeds)).to(prior.dtype)
+    if gamma is None:
+        gamma = min(LARGEST_GAMMA, GAMMA_PER_LABEL * len(prior))
     pull = torch.full((1, *grid.shape), gamma)
     # The probabilities of a pixel sum to 1, so the last label is what the others leave.
     walked = _solved(grid, pull, prior[:-1], certain, N_PLANES)
