@@ -61,7 +61,8 @@ def sharpened(
     if small.shape != shape:
         rows, cols = np.nonzero(_between_labels(small, shape) & (labels >= 0))
         places = (rows + 0.5) / shape[0], (cols + 0.5) / shape[1]
-        labels[rows, cols] = _votes(probabilities, guide, *places).argmax(axis=1)
+        if len(rows):
+            labels[rows, cols] = _votes(probabilities, guide, *places).argmax(axis=1)
     return np.asarray(labels)
 
 
