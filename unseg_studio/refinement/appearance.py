@@ -66,9 +66,14 @@ class Lesson:
     @classmethod
     def of_seeds(cls, seeds: NDArray[np.int32], n_labels: int) -> Lesson:
         """What was scribbled: (h, w) index of the label, -1 where there is none."""
-        marked = np.flatnonzero(seeds.ravel() >= 0)
-        marked = marked[:: 1 + len(marked) // MOST_SEEDS]
-        labels = torch.from_numpy(seeds.ravel()[marked]).long()
+        plane = seeds.ravel()
+        marked = np.flatnonzero(plane >= 0)
+        if len(marked) > MOST_SEEDS:
+            # Of each label apart, so that a single pixel is not left out for a large area.
+            step = 1 + len(marked) // MOST_SEEDS
+            places = [np.flatnonzero(plane == label)[::step] for label in range(n_labels)]
+            marked = np.concatenate(places)
+        labels = torch.from_numpy(plane[marked]).long()
         targets = torch.nn.functional.one_hot(labels, n_labels).T.float()
         return cls(torch.from_numpy(marked), targets, _balanced(targets, torch.ones(len(marked))))
 
