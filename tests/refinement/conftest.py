@@ -1,23 +1,56 @@
-"""Guides of small images, made without the image room's estimates where the size matters."""
+"""Guides of small images and grids of made-up weights; both are read only, so tests share them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+import torch
 
-from unseg_studio.data import Image
-from unseg_studio.refinement import Guide, guide_of
+from unseg_studio.refinement import Grid, Guide
+
+EDGE = 12
+"""Between the pixels EDGE - 1 and EDGE of each row there is an edge."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="package", autouse=True)
+def one_core() -> Iterator[None]:
+    """Planes of this size take longer to share out among cores than to compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
 def halves() -> Guide:
-    """20 x 30 px: dark left of column 12, light from there on."""
-    pixels = np.full((20, 30, 3), 40, np.uint8)
-    pixels[:, 12:] = 200
-    return guide_of(Image.of(pixels))
+    """40 x 60 px: dark left of column 24, light from there on, with a little noise."""
+    pixels = np.full((40, 60, 3), 40, float)
+    pixels[:, 24:] = 200
+    pixels += np.random.default_rng(3).normal(0, 4, pixels.shape)
+    return Guide(pixels.astype(np.uint8))
 
 
-@pytest.fixture
-def noise() -> Guide:
-    pixels = np.random.default_rng(4).integers(0, 255, (16, 24, 3), np.uint8)
-    return guide_of(Image.of(pixels))
+@pytest.fixture(scope="session")
+def split() -> Grid:
+    """20 x 30 px, strong neighbours but for the edge."""
+    right, down = torch.full((20, 29), 0.9), torch.full((19, 30), 0.9)
+    right[:, EDGE - 1] = 1e-3
+    return Grid(right, down)
+
+
+@pytest.fixture(scope="session")
+def noise() -> Grid:
+    return random_grid((16, 24), 4)
+
+
+def random_grid(shape: tuple[int, int], seed: int) -> Grid:
+    """Weights of all sizes that the contours give, between 3e-4 and 1."""
+    random = np.random.default_rng(seed)
+    height, width = shape
+    right, down = (
+        torch.from_numpy(10 ** random.uniform(-3.5, 0, size)).float()
+        for size in ((height, width - 1), (height - 1, width))
+    )
+    return Grid(right, down)

@@ -7,9 +7,12 @@ import weakref
 
 import numpy as np
 import pytest
+import torch
 
 from unseg_studio.data import Image
-from unseg_studio.refinement import WORKING_SIZE, guide_of
+from unseg_studio.refinement import WORKING_SIZE, Guide, guide_of
+
+KERNELS = slice(0, 3)
 
 
 def image(height: int, width: int, n_channels: int = 3) -> Image:
@@ -31,31 +34,71 @@ def test_an_image_has_one_guide_that_is_freed_with_it() -> None:
 @pytest.mark.parametrize("shape", [(2, 2), (2, 999), (700, 500), (30, 20)])
 def test_the_working_plane_is_small_and_has_the_images_shape(shape: tuple[int, int]) -> None:
     guide = guide_of(image(*shape))
-    assert guide.colour.shape == (*shape, 3)
+    assert guide.rgb.shape == (*shape, 3)
     assert max(guide.shape) <= max(WORKING_SIZE, 2)
     assert min(guide.shape) >= 2
     assert all(small <= large for small, large in zip(guide.shape, shape, strict=True))
+    assert guide.small.shape == (*guide.shape, 3)
 
 
 @pytest.mark.parametrize("n_channels", [1, 2, 3, 5])
 def test_any_number_of_channels_gives_finite_colours(n_channels: int) -> None:
     guide = guide_of(image(12, 16, n_channels))
-    assert guide.colour.dtype == np.float32
-    assert np.isfinite(guide.colour).all()
+    assert guide.small.dtype == np.float32
+    assert np.isfinite(guide.small).all()
 
 
-def test_weights_are_high_inside_and_low_across_an_edge() -> None:
-    pixels = np.full((10, 12, 3), 30, np.uint8)
-    pixels[:, 6:] = 220
-    right, down = guide_of(Image.of(pixels)).edges
-    assert right.shape == (10, 11) and down.shape == (9, 12)
-    assert right[:, 5].max() < 0.1 * np.delete(right, 5, axis=1).min()
-    assert down.min() > 0.9
+@pytest.mark.parametrize("shape", [(2, 2), (3, 7)])
+def test_the_smallest_images_have_contours_and_features(shape: tuple[int, int]) -> None:
+    assert_complete(Guide(image(*shape).rgb))
 
 
-def test_neighbours_are_weighted_the_same_in_both_directions() -> None:
-    guide = guide_of(image(5, 6))
-    flat = np.eye(30, dtype=np.float32).reshape(30, 5, 6)
-    matrix = guide.neighbours(flat).reshape(30, 30)
-    np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
-    np.testing.assert_allclose(matrix.sum(axis=0).reshape(5, 6), guide.degree, atol=1e-5)
+def test_an_image_of_one_colour_has_contours_and_features() -> None:
+    guide = Guide(np.full((9, 14, 3), 128, np.uint8))
+    assert_complete(guide)
+    assert guide.grid.right.min() > 0.1
+
+
+def assert_complete(guide: Guide) -> None:
+    """Every plane is there, of the right shape and finite."""
+    height, width = guide.shape
+    assert guide.grid.shape == guide.shape
+    blocks, views = guide.halved
+    assert blocks.shape == ((height + 1) // 2, (width + 1) // 2)
+    assert views.shape == (*guide.views.shape[:2], blocks.shape[0] * blocks.shape[1])
+    for planes in (guide.views, views, guide.grid.right, guide.grid.down, blocks.right):
+        assert planes.dtype == torch.float32
+        assert torch.isfinite(planes).all()
+
+
+def test_weights_are_high_inside_and_low_across_an_edge(halves: Guide) -> None:
+    right, down = halves.grid.right, halves.grid.down
+    assert right.shape == (40, 59) and down.shape == (39, 60)
+    inside = torch.cat([right[:, 4:20], right[:, 28:56]], dim=1)
+    assert right[:, 23].max() < 0.1 * inside.median()
+    assert down[:, 4:20].median() > 0.3 and down[:, 28:56].median() > 0.3
+
+
+def test_each_view_ends_with_a_constant(halves: Guide) -> None:
+    assert halves.views.shape[2] == 40 * 60
+    assert (halves.views[:, -1] == 1).all()
+
+
+def test_kernels_are_high_for_alike_pixels_and_low_for_others(halves: Guide) -> None:
+    waves = halves.views[KERNELS, :-1]
+    left, near, right = (waves[:, :, row * 60 + col] for row, col in ((20, 8), (21, 9), (20, 50)))
+    to_itself, to_alike, to_other = ((left * other).sum(dim=1) for other in (left, near, right))
+    torch.testing.assert_close(to_itself, torch.full((3,), 25.0), rtol=0.25, atol=0)
+    assert (to_alike > to_other + 5).all()
+    assert (to_other < 15).all()
+
+
+def test_the_halved_views_are_means_of_blocks(halves: Guide) -> None:
+    planes = halves.views.reshape(4, -1, 20, 2, 30, 2).mean(dim=(3, 5))
+    torch.testing.assert_close(halves.halved[1], planes.flatten(2), rtol=0, atol=1e-5)
+
+
+def test_the_same_image_is_seen_the_same_way_twice(halves: Guide) -> None:
+    again = Guide(halves.rgb.copy())
+    torch.testing.assert_close(again.views, halves.views, rtol=0, atol=1e-5)
+    torch.testing.assert_close(again.grid.right, halves.grid.right, rtol=0, atol=1e-5)
