@@ -92,10 +92,7 @@ def test_a_shift_of_all_colours_changes_nothing() -> None:
 
 
 def test_what_differs_more_belongs_less_together() -> None:
-    colour, deep, filters = (
-        0 * part if not isinstance(part, tuple) else part for part in planes((14, 20))
-    )
-    deep = tuple(0 * level for level in deep)
+    colour, deep, filters = planes((14, 20), size=0.0)
     weights = []
     for step in (0.0, 1.0, 3.0):
         colour[:, 10:] = step

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
@@ -66,7 +68,9 @@ def test_small_pixels_are_enlarged_to_blocks() -> None:
 
 
 @pytest.mark.parametrize("enlarge", [enlarged, sharpened])
-def test_where_sizes_agree_the_most_probable_label_is_taken(enlarge) -> None:
+def test_where_sizes_agree_the_most_probable_label_is_taken(
+    enlarge: Callable[..., np.ndarray],
+) -> None:
     planes = np.random.default_rng(0).random((4, *COARSE), np.float32)
     rgb = np.random.default_rng(1).integers(0, 255, (*COARSE, 3), np.uint8)
     labels = enlarge(planes, Guide(rgb))

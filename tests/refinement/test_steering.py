@@ -89,8 +89,8 @@ def test_labels_without_a_seed_on_the_plane_do_not_spoil_the_others(halves: Guid
 
 
 def test_a_plane_that_is_drawn_all_over_stays_as_drawn(halves: Guide) -> None:
-    def seeds(shape: tuple[int, int]) -> np.ndarray:
+    def seeds(shape: tuple[int, ...]) -> np.ndarray:
         return np.broadcast_to(np.arange(shape[1]) * 3 // shape[1], shape).astype(np.int32)
 
     for posterior in steered(seeds, 3, halves):
-        np.testing.assert_array_equal(posterior.argmax(dim=0), seeds(posterior.shape[1:]))
+        np.testing.assert_array_equal(posterior.argmax(dim=0), seeds(tuple(posterior.shape[1:])))
