@@ -36,7 +36,7 @@ from unseg_studio.formats.atomic import write_bytes
 from unseg_studio.segmenters import resolve_device
 
 PHOTOGRAPH = (321, 481)
-N_CATEGORIES = 3
+N_CATEGORIES = 8
 SEED = 0
 
 FIRST_FRAME = "first frame of a new image"
