@@ -38,6 +38,9 @@ from unseg_studio.segmenters import Estimate
 Labels = NDArray[np.int32]
 Planes = NDArray[np.float32]
 
+N_ANSWERS = 2
+"""What `steered` gives: one soon, one settled."""
+
 SOON_SIDE = 1024
 """Longer side of the plane on which a first answer finds its outlines, in pixels."""
 
@@ -89,12 +92,17 @@ class Decoded:
     uncertainty : Uncertainty
         Of the posterior that the labels were read from, on the working plane; what is scribbled,
         locked or corrected is certain.
+    step, total : int
+        Steps done and at most to do: those of the estimate, or, where scribbles decide alone, the
+        answers that they have given.
     is_last : bool
         Nothing better follows for these scribbles.
     """
 
     labels: Labels
     uncertainty: Uncertainty
+    step: int
+    total: int
     is_last: bool
 
 
@@ -152,9 +160,9 @@ def answers_of(
     guide = guide_of(image)
     posterior, ids = _competitors(estimate, scribbles, context, shape=guide.shape)
     alone = len(ids) > 1 and set(ids) <= set(scribbles.categories)
-    for planes in _refined(posterior, ids, scribbles, guide, alone=alone):
+    for number, planes in enumerate(_refined(posterior, ids, scribbles, guide, alone=alone), 1):
         shape = (planes.shape[1], planes.shape[2])
-        if alone and shape != guide.shape:
+        if alone and number < N_ANSWERS:
             labels = _moved(planes, ids, guide, context.previous)
         elif estimate.is_last or not scribbles.is_empty:
             labels = np.asarray(ids, np.int32)[sharpened(planes, guide)]
@@ -165,7 +173,9 @@ def answers_of(
         yield Decoded(
             _pinned(labels, scribbles, context.locked),
             Uncertainty.of(planes, ids, settled=settled, shape=image.shape),
-            is_last=shape == guide.shape if alone else estimate.is_last,
+            step=number if alone else estimate.step,
+            total=N_ANSWERS if alone else estimate.total,
+            is_last=number == N_ANSWERS if alone else estimate.is_last,
         )
 
 

@@ -174,8 +174,8 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
             mosaic = Mosaic.of(shown.labels, like=mosaic)
             yield Frame(
                 labels=shown.labels,
-                step=estimate.step,
-                total=estimate.total,
+                step=shown.step,
+                total=shown.total,
                 loss=estimate.loss,
                 n_labels=len(mosaic.areas),
                 seconds=time.perf_counter() - began,
