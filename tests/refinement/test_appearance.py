@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from unseg_studio.refinement.appearance import (
-    BALANCE,
     MOST_SEEDS,
     N_UNMARKED,
     UNMARKED_WEIGHT,
@@ -82,7 +81,7 @@ def test_two_labels_count_the_same_however_much_is_drawn() -> None:
 def test_of_more_labels_long_strokes_count_more_but_less_than_their_length(n_labels: int) -> None:
     lesson = Lesson.of_seeds(seeds_of(160, *[10] * (n_labels - 1)), n_labels)
     mass = masses(lesson)
-    assert float(mass[0] / mass[1]) == pytest.approx(16 ** (1 - BALANCE / n_labels), rel=1e-3)
+    assert float(mass[0] / mass[1]) == pytest.approx(16 ** (1 - (2 / n_labels) ** 2), rel=1e-3)
 
 
 @pytest.mark.parametrize("n_labels", [2, 5])

@@ -102,14 +102,12 @@ def _balanced(targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Weights that sum to 1, raised where a label is rare.
 
     Two labels count the same, however much is drawn of each. The more labels there are, the more
-    the length of the strokes tells of how common each is, and the less it is balanced.
+    the length of the strokes tells of how common each is, and the less it is balanced: the
+    exponent is the square of 2 / K.
     """
     mass = (targets * weights).sum(dim=1).clamp_min(1e-2)
-    rarity = (targets * mass[:, None] ** -min(1.0, BALANCE / len(targets))).sum(dim=0)
+    rarity = (targets * mass[:, None] ** -((2 / len(targets)) ** 2)).sum(dim=0)
     return weights * rarity / (weights * rarity).sum()
-
-
-BALANCE = 2.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.features.lazy_torch import torch
 
-GAMMA_PER_LABEL, LARGEST_GAMMA = 0.006, 0.03
+GAMMA_PER_LABEL, LARGEST_GAMMA = 0.006, 0.05
 """Weight of the prior against the edges. The more labels there are, the fewer strokes of each
 there are near a pixel, and the more the prior has to say."""
 
