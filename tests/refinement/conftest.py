@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 
+from tests.threads import one_thread
 from unseg_studio.refinement import Grid, Guide
+
+__all__ = ["halves", "noise", "one_thread", "split"]
 
 EDGE = 12
 """Between the pixels EDGE - 1 and EDGE of each row there is an edge."""
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_core() -> Iterator[None]:
-    """Planes of this size take longer to share out among cores than to compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import Image
 from unseg_studio.features.efficientnet import pyramid
-from unseg_studio.features.filters import filters
+from unseg_studio.features.filters import FINE_SIDE, filters
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.refinement.contours import contours
 from unseg_studio.refinement.propagation import Grid
 
 WORKING_SIZE = 200
 """Longer side of the plane on which scribbles are propagated, in pixels."""
-
-FEATURE_SIZE = 1280
-"""Longer side of the plane that hand-made features are made of, at most."""
 
 DEEP_SIDE = 480
 """Longer side of the plane that the bundled network sees."""
@@ -120,13 +117,13 @@ class Guide:
     @cached_property
     def _colour(self) -> NDArray[np.float32]:
         """Colour of the plane that features are made of."""
-        limit = limited((self.rgb.shape[0], self.rgb.shape[1]), FEATURE_SIZE)
+        limit = limited((self.rgb.shape[0], self.rgb.shape[1]), FINE_SIDE)
         return self.colour_of(cv2.resize(self.rgb, limit[::-1], interpolation=cv2.INTER_AREA))
 
     @cached_property
     def _spread(self) -> NDArray[np.float32]:
         """Deviation of each Lab channel, at least 1, on a part of the pixels, (3,)."""
-        step = max(1, max(self.rgb.shape) // FEATURE_SIZE)
+        step = max(1, max(self.rgb.shape) // FINE_SIDE)
         sample = _lab(self.rgb[::step, ::step])
         return np.asarray(np.maximum(sample.reshape(-1, 3).std(axis=0), 1), np.float32)
 

@@ -135,7 +135,7 @@ def _solved(
     free = certain.sum(dim=0) == 0
     iterations, start = ITERATIONS, prior
     if n_planes > 1 and min(grid.shape) > COARSEST:
-        start = _doubled(_coarse(grid, gamma, prior, certain, n_planes - 1), grid.shape)
+        start = doubled(_coarse(grid, gamma, prior, certain, n_planes - 1), grid.shape)
         iterations = ITERATIONS // 3
     known = certain[: len(prior)]
     pull = gamma * prior + grid.neighbours(torch.where(free, 0.0, known))
@@ -157,7 +157,8 @@ def _blocks(planes: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)
 
 
-def _doubled(planes: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+def doubled(planes: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """Every pixel of (K, h, w) as a block of 2 x 2, cut to a shape."""
     twice = planes.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
     return twice[:, : shape[0], : shape[1]]
 

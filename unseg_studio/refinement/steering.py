@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.refinement.appearance import Classifiers, Lesson, taught
 from unseg_studio.refinement.guide import Guide
-from unseg_studio.refinement.propagation import Grid, propagate
+from unseg_studio.refinement.propagation import Grid, doubled, propagate
 
 Seeds = NDArray[np.int32]
 
@@ -51,7 +51,7 @@ def steered(
     grid, views = guide.grid, guide.views
     whole = seeds(grid.shape)
     drawn = Lesson.of_seeds(whole, n_labels)
-    posterior = _doubled(posterior, grid.shape)
+    posterior = doubled(posterior, grid.shape)
     if n_labels <= FEW_LABELS:
         classifiers = taught(views, drawn, classifiers)
         posterior = _walked(classifiers, views, whole, grid)
@@ -66,9 +66,3 @@ def _walked(
 ) -> torch.Tensor:
     prior = classifiers.posterior(views).reshape(-1, *grid.shape)
     return propagate(prior, seeds, grid)
-
-
-def _doubled(posterior: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    """Every pixel as a block of 2 x 2, cut to (K, h, w)."""
-    blocks = posterior.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
-    return blocks[:, : shape[0], : shape[1]]
