@@ -13,7 +13,7 @@ from unseg_studio.refinement.appearance import (
     Lesson,
     taught,
 )
-from unseg_studio.refinement.guide import _waves, _with_constant
+from unseg_studio.refinement.guide import _waves
 
 RED, BLUE, OTHER = (0.0, 0.0), (9.0, 0.0), (0.0, 9.0)
 
@@ -32,12 +32,13 @@ def posterior_of(n_labels: int, seed: int = 0) -> torch.Tensor:
 
 
 def kernels(*colours: tuple[float, float], n: int = 40) -> torch.Tensor:
-    """(3, F, n per colour): views with kernels on noisy colours."""
+    """(3, n per colour, F): views with kernels on noisy colours."""
     random = np.random.default_rng(0)
     points = np.concatenate([random.normal(colour, 0.2, (n, 2)) for colour in colours])
     plane = torch.from_numpy(points.T.astype(np.float32))
     # Each view has waves of its own since its colours are turned.
-    return torch.stack([_with_constant(_waves(plane.roll(k, 0) * (-1) ** k)) for k in range(3)])
+    waves = torch.stack([_waves(plane.roll(k, 0) * (-1) ** k) for k in range(3)])
+    return torch.nn.functional.pad(waves, (0, 1), value=1)
 
 
 def masses(lesson: Lesson) -> torch.Tensor:

@@ -65,7 +65,7 @@ def assert_complete(guide: Guide) -> None:
     assert guide.grid.shape == guide.shape
     blocks, views = guide.halved
     assert blocks.shape == ((height + 1) // 2, (width + 1) // 2)
-    assert views.shape == (*guide.views.shape[:2], blocks.shape[0] * blocks.shape[1])
+    assert views.shape == (4, blocks.shape[0] * blocks.shape[1], guide.views.shape[2])
     for planes in (guide.views, views, guide.grid.right, guide.grid.down, blocks.right):
         assert planes.dtype == torch.float32
         assert torch.isfinite(planes).all()
@@ -80,13 +80,13 @@ def test_weights_are_high_inside_and_low_across_an_edge(halves: Guide) -> None:
 
 
 def test_each_view_ends_with_a_constant(halves: Guide) -> None:
-    assert halves.views.shape[2] == 40 * 60
-    assert (halves.views[:, -1] == 1).all()
+    assert halves.views.shape[1] == 40 * 60
+    assert (halves.views[:, :, -1] == 1).all()
 
 
 def test_kernels_are_high_for_alike_pixels_and_low_for_others(halves: Guide) -> None:
-    waves = halves.views[KERNELS, :-1]
-    left, near, right = (waves[:, :, row * 60 + col] for row, col in ((20, 8), (21, 9), (20, 50)))
+    waves = halves.views[KERNELS, :, :-1]
+    left, near, right = (waves[:, row * 60 + col] for row, col in ((20, 8), (21, 9), (20, 50)))
     to_itself, to_alike, to_other = ((left * other).sum(dim=1) for other in (left, near, right))
     torch.testing.assert_close(to_itself, torch.full((3,), 25.0), rtol=0.25, atol=0)
     assert (to_alike > to_other + 5).all()
@@ -94,8 +94,8 @@ def test_kernels_are_high_for_alike_pixels_and_low_for_others(halves: Guide) -> 
 
 
 def test_the_halved_views_are_means_of_blocks(halves: Guide) -> None:
-    planes = halves.views.reshape(4, -1, 20, 2, 30, 2).mean(dim=(3, 5))
-    torch.testing.assert_close(halves.halved[1], planes.flatten(2), rtol=0, atol=1e-5)
+    blocks = halves.views.reshape(4, 20, 2, 30, 2, -1).mean(dim=(2, 4))
+    torch.testing.assert_close(halves.halved[1], blocks.flatten(1, 2), rtol=0, atol=1e-5)
 
 
 def test_the_same_image_is_seen_the_same_way_twice(halves: Guide) -> None:

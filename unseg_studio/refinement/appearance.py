@@ -117,8 +117,8 @@ class Classifiers:
     weights: torch.Tensor
 
     def posterior(self, views: torch.Tensor) -> torch.Tensor:
-        """Probabilities of (V, F, N) pixels: (K, N) float32."""
-        known = torch.log_softmax(self.weights @ views, dim=1).clamp_min(LEAST)
+        """Probabilities of (V, N, F) pixels: (K, N) float32."""
+        known = torch.log_softmax(self.weights @ views.mT, dim=1).clamp_min(LEAST)
         return known.mean(dim=0).softmax(dim=0)
 
 
@@ -131,23 +131,23 @@ def taught(views: torch.Tensor, lesson: Lesson, before: Classifiers | None = Non
 
     Parameters
     ----------
-    views : Tensor, (V, F, h * w) float32
+    views : Tensor, (V, h * w, F) float32
         Features of every pixel; one of them is constant.
     lesson : Lesson
         What to learn.
     before : Classifiers or None
         Where to begin.
     """
-    samples = views[:, :, lesson.pixels]
-    weighted = samples * lesson.weights
-    curvature = 0.5 * weighted @ samples.mT + RIDGE * torch.eye(samples.shape[1])
+    samples = views[:, lesson.pixels]
+    weighted = samples * lesson.weights[:, None]
+    curvature = 0.5 * weighted.mT @ samples + RIDGE * torch.eye(samples.shape[2])
     step = torch.cholesky_inverse(torch.linalg.cholesky(curvature))
-    shape = (len(views), len(lesson.targets), samples.shape[1])
+    shape = (len(views), len(lesson.targets), samples.shape[2])
     weights = ahead = torch.zeros(shape) if before is None else before.weights
     pace = 1.0
     for _ in range(FIRST_STEPS if before is None else MORE_STEPS):
-        error = torch.softmax(ahead @ samples, dim=1) - lesson.targets
-        further = ahead - (error @ weighted.mT + RIDGE * ahead) @ step
+        error = torch.softmax(ahead @ samples.mT, dim=1) - lesson.targets
+        further = ahead - (error @ weighted + RIDGE * ahead) @ step
         quicker = (1 + (1 + 4 * pace * pace) ** 0.5) / 2
         ahead = further + ((pace - 1) / quicker) * (further - weights)
         weights, pace = further, quicker

@@ -85,7 +85,7 @@ class Guide:
 
     @cached_property
     def views(self) -> torch.Tensor:
-        """Features of each pixel of the working plane, (V, F, h * w) float32.
+        """Features of each pixel of the working plane, (V, h * w, F) float32.
 
         Kernels are sums of random waves (A. Rahimi, B. Recht, *Random Features for Large-Scale
         Kernel Machines*, NIPS 2007): on deep features; on hand-made ones; on both and the place.
@@ -98,21 +98,20 @@ class Guide:
         deep_side, hand_side = len(deep) ** -0.5, len(hand) ** -0.5
         wide, narrow, near = BOTH_KERNEL
         both = [wide * deep_side * deep, narrow * hand_side * hand, near * place]
-        return torch.stack(
-            [
-                _with_constant(_waves(DEEP_KERNEL * deep_side * deep)),
-                _with_constant(_waves(HAND_KERNEL * hand_side * hand)),
-                _with_constant(_waves(torch.cat(both))),
-                _with_constant(torch.cat([deep, PLACE * place])),
-            ]
-        )
+        views = torch.zeros(4, deep.shape[1], N_WAVES + 1)
+        views[0, :, :-1] = _waves(DEEP_KERNEL * deep_side * deep)
+        views[1, :, :-1] = _waves(HAND_KERNEL * hand_side * hand)
+        views[2, :, :-1] = _waves(torch.cat(both))
+        views[3, :, : len(deep) + 2] = torch.cat([deep, PLACE * place]).T
+        views[:, :, -1] = 1
+        return views
 
     @cached_property
     def halved(self) -> tuple[Grid, torch.Tensor]:
         """Grid and views on the plane of 2 x 2 blocks: enough for a first answer."""
-        planes = self.views.reshape(-1, 1, *self.shape)
+        planes = self.views.reshape(4, *self.shape, -1).permute(0, 3, 1, 2)
         blocks = torch.nn.functional.avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)
-        return self.grid.halved, blocks.reshape(*self.views.shape[:2], -1)
+        return self.grid.halved, blocks.permute(0, 2, 3, 1).flatten(1, 2).contiguous()
 
     @cached_property
     def _colour(self) -> NDArray[np.float32]:
@@ -168,20 +167,12 @@ def _enlarged(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
 
 
 def _waves(planes: torch.Tensor) -> torch.Tensor:
-    """Random features of the Gaussian kernel of width 1 on (C, N) planes: (N_WAVES, N)."""
+    """Random features of the Gaussian kernel of width 1 on (C, N) planes: (N, N_WAVES)."""
     rng = np.random.default_rng(SEED)
     steepness = rng.standard_normal((N_WAVES, len(planes)), np.float32)
-    phase = rng.uniform(0, 2 * np.pi, (N_WAVES, 1)).astype(np.float32)
-    waves = torch.addmm(torch.from_numpy(phase), torch.from_numpy(steepness), planes)
+    phase = rng.uniform(0, 2 * np.pi, N_WAVES).astype(np.float32)
+    waves = torch.addmm(torch.from_numpy(phase), planes.T, torch.from_numpy(steepness.T))
     return waves.cos_().mul_(WAVE_HEIGHT * (2 / N_WAVES) ** 0.5)
-
-
-def _with_constant(planes: torch.Tensor) -> torch.Tensor:
-    """Planes, zeros up to `N_WAVES`, and ones: (N_WAVES + 1, N)."""
-    filled = torch.zeros(N_WAVES + 1, planes.shape[1])
-    filled[: len(planes)] = planes
-    filled[-1] = 1
-    return filled
 
 
 _guides: weakref.WeakKeyDictionary[Image, Guide] = weakref.WeakKeyDictionary()

@@ -73,6 +73,11 @@ class Grid:
         return sums
 
     @cached_property
+    def barriers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Negative logarithms of the weights, rightwards and downwards."""
+        return (-self.right.log()).numpy(), (-self.down.log()).numpy()
+
+    @cached_property
     def halved(self) -> Grid:
         """The plane of 2 x 2 blocks: weights in series add up inversely, side by side directly."""
         return Grid(_between_blocks(self.right), _between_blocks(self.down.T).T)

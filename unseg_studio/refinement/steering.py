@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.refinement.appearance import Classifiers, Lesson, taught
+from unseg_studio.refinement.balance import balanced
 from unseg_studio.refinement.guide import Guide
 from unseg_studio.refinement.propagation import Grid, doubled, propagate
 
@@ -65,4 +66,4 @@ def _walked(
     classifiers: Classifiers, views: torch.Tensor, seeds: Seeds, grid: Grid
 ) -> torch.Tensor:
     prior = classifiers.posterior(views).reshape(-1, *grid.shape)
-    return propagate(prior, seeds, grid)
+    return propagate(balanced(prior, seeds, grid), seeds, grid)
