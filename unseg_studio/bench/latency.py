@@ -29,7 +29,7 @@ from unseg_studio.bench.verbs import LIMITS as VERB_LIMITS
 from unseg_studio.bench.verbs import Seconds, measure_verbs, random_stroke
 from unseg_studio.data import Category, Image, new_category, read_image
 from unseg_studio.data.samples import sample_path
-from unseg_studio.document import FIRST_MS, PULL_MS, Document, Live, pull_ms
+from unseg_studio.document import PULL_MS, SOON_MS, Document, Live, pull_ms
 from unseg_studio.document.machine import core_count, processor
 from unseg_studio.document.provenance import versions
 from unseg_studio.formats.atomic import write_bytes
@@ -279,8 +279,9 @@ def circumstances(plan: Plan, measured: Measured) -> Iterator[str]:
     """What the times depend on."""
     yield (
         f"{len(measured.proposals)} documents opened cold, {len(measured.strokes)} strokes, frames "
-        f"pulled after {FIRST_MS} ms and then every {PULL_MS} ms; the first run of the process, "
-        f"which loads torch, took {measured.warm_up.settled:.1f} s and does not count."
+        f"pulled every {SOON_MS} ms for the first and the last, every {PULL_MS} ms in between; the "
+        f"first run of the process, which loads torch, took {measured.warm_up.settled:.1f} s and "
+        "does not count."
     )
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     yield (

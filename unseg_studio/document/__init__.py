@@ -2,7 +2,7 @@
 
 from unseg_studio.document.decode import Context, Decoded, decode, decoded
 from unseg_studio.document.document import Document, DocumentEvents, joined_tables
-from unseg_studio.document.live import FIRST_MS, PULL_MS, Live, pull_ms
+from unseg_studio.document.live import PULL_MS, SOON_MS, Live, pull_ms
 from unseg_studio.document.solve import Fits, Frame, Run, solve
 from unseg_studio.document.split import Parts, parts_of
 from unseg_studio.document.state import RunStatus, State
@@ -10,8 +10,8 @@ from unseg_studio.document.timeline import Moment
 from unseg_studio.document.worker import Failure, Job, Worker
 
 __all__ = [
-    "FIRST_MS",
     "PULL_MS",
+    "SOON_MS",
     "Context",
     "Decoded",
     "Document",

@@ -41,7 +41,7 @@ Planes = NDArray[np.float32]
 N_ANSWERS = 2
 """What `steered` gives: one soon, one settled."""
 
-SOON_SIDE = 1024
+SOON_SIDE = 640
 """Longer side of the plane on which a first answer finds its outlines, in pixels."""
 
 
@@ -200,9 +200,10 @@ def _competitors(
 ) -> tuple[Planes, tuple[int, ...]]:
     """What the segmenter says of each label that may win, (K, h, w), and the labels' ids."""
     posterior, ids = _posterior(estimate, shape)
-    ids = stable_ids(posterior.argmax(axis=0), ids, context)
+    full = context.fill and len(scribbles.categories) > 1
+    ids = (_category_ids if full else stable_ids)(posterior.argmax(axis=0), ids, context)
     posterior, ids = _with_every(scribbles.categories, *_grouped(posterior, ids))
-    return _competing(posterior, ids, scribbles, context)
+    return _competing(posterior, ids, context, full=full)
 
 
 def _refined(
@@ -249,11 +250,10 @@ def _with_every(
 
 
 def _competing(
-    posterior: Planes, ids: tuple[int, ...], scribbles: Scribbles, context: Context
+    posterior: Planes, ids: tuple[int, ...], context: Context, *, full: bool
 ) -> tuple[Planes, tuple[int, ...]]:
     """Leave out what may not win: locked categories, and clusters where categories fill all."""
     locked = set(present_ids(context.locked)) if context.locked.any() else set()
-    full = context.fill and len(scribbles.categories) > 1
     keep = [i for i, id_ in enumerate(ids) if id_ not in locked and not (full and is_cluster(id_))]
     if not keep:
         return np.ones((1, *posterior.shape[1:]), np.float32), (NOTHING,)
@@ -287,7 +287,7 @@ def _pinned(labels: Labels, scribbles: Scribbles, locked: Labels) -> Labels:
     """Scribbled pixels have their category, and locked ones theirs above all."""
     if scribbles.box is not None:
         drawn = scribbles.ids[scribbles.box]
-        labels[scribbles.box] = np.where(drawn > 0, drawn, labels[scribbles.box])
+        np.copyto(labels[scribbles.box], drawn, where=drawn > 0)
     return np.where(locked > 0, locked, labels) if locked.any() else labels
 
 
@@ -319,6 +319,12 @@ def stable_ids(clusters: Labels, ids: tuple[int, ...], context: Context) -> tupl
             known[i] = ids[i] if ids[i] not in taken else _next_free(taken)
             taken.add(known[i])
     return tuple(known.get(i, id_) for i, id_ in enumerate(ids))
+
+
+def _category_ids(clusters: Labels, ids: tuple[int, ...], context: Context) -> tuple[int, ...]:
+    """The same where clusters without a name end, so that nobody asks for theirs."""
+    named = _named_ids(clusters, ids, context)
+    return tuple(named.get(i, id_) for i, id_ in enumerate(ids))
 
 
 def _named_ids(clusters: Labels, ids: tuple[int, ...], context: Context) -> dict[int, int]:

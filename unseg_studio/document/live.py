@@ -15,15 +15,16 @@ from unseg_studio.document.state import RunStatus
 from unseg_studio.document.timeline import Moment, with_moment
 from unseg_studio.document.worker import Failure, Job, Worker
 
-FIRST_MS = 16
+SOON_MS = 8
 PULL_MS = 33
-"""How often a view should call `Live.pull`: soon for the first frame of a run, then as often as
-eyes follow, so that the engine has the rest of the time."""
+"""How often a view should call `Live.pull`: soon for the first and for the last frame of a run, in
+between as often as eyes follow, so that the engine has the rest of the time."""
 
 
 def pull_ms(status: RunStatus) -> int:
     """Milliseconds until a view should pull again."""
-    return FIRST_MS if status.phase == "preparing" else PULL_MS
+    is_edge = status.phase == "preparing" or status.step + 1 >= status.total
+    return SOON_MS if is_edge else PULL_MS
 
 
 class Live:
