@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unseg_studio.document import Document, Live, RunStatus
+from unseg_studio.document import PULL_MS, SOON_MS, Document, Live, RunStatus, pull_ms
 from unseg_studio.segmenters import DiffCluster
 
 from .conftest import LEFT, RIGHT, SECONDS, Script, halves
@@ -293,3 +293,17 @@ def test_a_stroke_right_after_run_again_still_starts_cold(
     script.let(1)
     live.wait(SECONDS)
     assert script.fits_of_runs[-1] == script.fits_of_runs[0] + 1
+
+
+@pytest.mark.parametrize(
+    ("status", "milliseconds"),
+    [
+        (RunStatus("preparing"), SOON_MS),
+        (RunStatus("running", step=1, total=2), SOON_MS),
+        (RunStatus("running", step=4, total=60), PULL_MS),
+    ],
+)
+def test_views_pull_soon_for_the_first_and_for_the_last_frame(
+    status: RunStatus, milliseconds: int
+) -> None:
+    assert pull_ms(status) == milliseconds
