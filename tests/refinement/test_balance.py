@@ -59,8 +59,8 @@ def test_it_stays_where_there_is_no_contour() -> None:
 def test_it_stays_where_strokes_would_be_contradicted() -> None:
     seeds = unmarked()
     seeds[5, 3:6], seeds[5, 55:], seeds[10:30, 28:48] = 0, 1, 0
-    assert ends(balanced(slanted(), seeds, divided(weight=0.1))) == {51}
-    assert ends(balanced(slanted(), unmarked(), divided(weight=0.1))) == {EDGE}
+    assert ends(balanced(slanted(), seeds, divided(weight=0.03))) == {51}
+    assert ends(balanced(slanted(), unmarked(), divided(weight=0.03))) == {EDGE}
 
 
 def drawn(n_labels: int, seed: int) -> tuple[torch.Tensor, np.ndarray, Grid]:

@@ -23,12 +23,13 @@ REACH = 2.0
 
 THRESHOLDS = np.linspace(-REACH, REACH, 61)
 
-RELUCTANCE, PER_LABEL = 1.0, 2.0
+RELUCTANCE, PER_LABEL = 1.5, 2.0
 """What a threshold one deviation away costs, as a barrier, for two labels; it grows with this
 power of K / 2, since the more labels there are, the more their balance is told by the strokes."""
 
-OBEDIENCE = 2.0
-"""What it costs if all scribbled pixels of a label are on the wrong side."""
+OBEDIENCE = 8.0
+"""What it costs if all scribbled pixels of a label are on the wrong side: as much as the highest
+barrier, so that no contour is worth a stroke."""
 
 STRIDE = 2
 """Pairs in every second row and column are enough to know the mean."""
