@@ -46,3 +46,22 @@ def random_grid(shape: tuple[int, int], seed: int) -> Grid:
         for size in ((height, width - 1), (height - 1, width))
     )
     return Grid(right, down)
+
+
+def unmarked(grid: Grid) -> np.ndarray:
+    return np.full(grid.shape, -1, np.int32)
+
+
+def uniform(shape: tuple[int, int], weight: float = 1.0) -> Grid:
+    height, width = shape
+    return Grid(torch.full((height, width - 1), weight), torch.full((height - 1, width), weight))
+
+
+def drawn(n_labels: int, grid: Grid, seed: int) -> tuple[torch.Tensor, np.ndarray]:
+    """A random prior and a few random seeds."""
+    random = np.random.default_rng(seed)
+    prior = random.dirichlet(np.ones(n_labels), grid.shape).transpose(2, 0, 1)
+    seeds = unmarked(grid)
+    places = random.choice(seeds.size, 5 * n_labels, replace=False)
+    seeds.flat[places] = random.integers(0, n_labels, len(places))
+    return torch.from_numpy(prior.astype(np.float32)), seeds

@@ -17,16 +17,21 @@ from unseg_studio.refinement.balance import (
     balanced,
 )
 
+from .conftest import drawn, random_grid, uniform, unmarked
+
 SHAPE = (40, 60)
 EDGE = 24
 """The contour of `divided` lies before this column."""
 
 
+PLAIN = uniform(SHAPE)
+
+
 def divided(weight: float = 1e-2) -> Grid:
     """A plane with one vertical contour."""
-    right = torch.ones(SHAPE[0], SHAPE[1] - 1)
+    right = PLAIN.right.clone()
     right[:, EDGE - 1] = weight
-    return Grid(right, torch.ones(SHAPE[0] - 1, SHAPE[1]))
+    return Grid(right, PLAIN.down)
 
 
 def slanted() -> torch.Tensor:
@@ -37,10 +42,6 @@ def slanted() -> torch.Tensor:
     return torch.stack([plane.sigmoid(), 1 - plane.sigmoid()])
 
 
-def unmarked() -> np.ndarray:
-    return np.full(SHAPE, -1, np.int32)
-
-
 def ends(posterior: torch.Tensor) -> set[int]:
     """How far to the right label 0 wins, over all rows."""
     return set((posterior.argmax(dim=0) == 0).sum(dim=1).tolist())
@@ -48,38 +49,24 @@ def ends(posterior: torch.Tensor) -> set[int]:
 
 def test_an_outline_in_a_plain_region_moves_to_the_contour() -> None:
     assert ends(slanted()) == {51}
-    assert ends(balanced(slanted(), unmarked(), divided())) == {EDGE}
+    assert ends(balanced(slanted(), unmarked(PLAIN), divided())) == {EDGE}
 
 
 def test_it_stays_where_there_is_no_contour() -> None:
-    plain = Grid(torch.ones(SHAPE[0], SHAPE[1] - 1), torch.ones(SHAPE[0] - 1, SHAPE[1]))
-    torch.testing.assert_close(balanced(slanted(), unmarked(), plain), slanted())
+    torch.testing.assert_close(balanced(slanted(), unmarked(PLAIN), PLAIN), slanted())
 
 
 def test_it_stays_where_strokes_would_be_contradicted() -> None:
-    seeds = unmarked()
+    seeds = unmarked(PLAIN)
     seeds[5, 3:6], seeds[5, 55:], seeds[10:30, 28:48] = 0, 1, 0
     assert ends(balanced(slanted(), seeds, divided(weight=0.03))) == {51}
-    assert ends(balanced(slanted(), unmarked(), divided(weight=0.03))) == {EDGE}
-
-
-def drawn(n_labels: int, seed: int) -> tuple[torch.Tensor, np.ndarray, Grid]:
-    """A random posterior, random seeds and random edges."""
-    random = np.random.default_rng(seed)
-    planes = random.dirichlet(np.ones(n_labels), SHAPE).transpose(2, 0, 1).astype(np.float32)
-    right, down = (
-        torch.from_numpy(random.uniform(1e-3, 1, shape).astype(np.float32))
-        for shape in ((SHAPE[0], SHAPE[1] - 1), (SHAPE[0] - 1, SHAPE[1]))
-    )
-    seeds = unmarked()
-    places = random.choice(seeds.size, 5 * n_labels, replace=False)
-    seeds.flat[places] = random.integers(0, n_labels, len(places))
-    return torch.from_numpy(planes), seeds, Grid(right, down)
+    assert ends(balanced(slanted(), unmarked(PLAIN), divided(weight=0.03))) == {EDGE}
 
 
 @pytest.mark.parametrize("n_labels", [2, 3, 8])
 def test_the_order_of_the_labels_does_not_matter(n_labels: int) -> None:
-    posterior, seeds, grid = drawn(n_labels, seed=n_labels)
+    grid = random_grid(SHAPE, n_labels)
+    posterior, seeds = drawn(n_labels, grid, seed=n_labels)
     turned = np.where(seeds < 0, seeds, n_labels - 1 - seeds)
     there, back = balanced(posterior, seeds, grid), balanced(posterior.flip(0), turned, grid)
     torch.testing.assert_close(there, back.flip(0), rtol=0, atol=1e-5)
@@ -88,11 +75,12 @@ def test_the_order_of_the_labels_does_not_matter(n_labels: int) -> None:
 
 def test_labels_that_are_equally_likely_everywhere_stay_so() -> None:
     even = torch.full((3, *SHAPE), 1 / 3)
-    torch.testing.assert_close(balanced(even, unmarked(), divided()), even)
+    torch.testing.assert_close(balanced(even, unmarked(PLAIN), divided()), even)
 
 
 def test_very_many_labels_are_left_as_they_are() -> None:
-    posterior, seeds, grid = drawn(MOST_LABELS + 1, seed=0)
+    grid = random_grid(SHAPE, 0)
+    posterior, seeds = drawn(MOST_LABELS + 1, grid, seed=0)
     torch.testing.assert_close(balanced(posterior, seeds, grid), posterior)
 
 
@@ -104,7 +92,7 @@ def steps_of(n_labels: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(3))
 def test_barriers_along_every_outline_are_their_mean(seed: int) -> None:
     steps = steps_of(3, seed)
-    _, _, grid = drawn(2, seed)
+    grid = random_grid(SHAPE, seed)
     right, down = grid.barriers
     found = _mean_barriers(steps, grid)
     for label, threshold in ((0, 0), (1, 30), (2, len(THRESHOLDS) - 1)):
@@ -119,7 +107,7 @@ def test_barriers_along_every_outline_are_their_mean(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_disobedience_is_the_share_of_seeds_on_the_wrong_side(seed: int) -> None:
     steps = steps_of(4, seed)
-    seeds = drawn(3, seed)[1]  # the last label has none
+    seeds = drawn(3, PLAIN, seed)[1]  # the last label has none
     found = _disobedience(steps, seeds)
     for label in range(4):
         for threshold in (0, 17, len(THRESHOLDS) - 1):
