@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench.made_up import disc
 from unseg_studio.__main__ import main
-from unseg_studio.bench import scribbles
+from unseg_studio.bench import plan, scribbles
 from unseg_studio.bench.game import Here
 from unseg_studio.bench.methods import PAPER, methods
 from unseg_studio.bench.plan import QUICK_LIMIT, QUICK_ROUNDS, QUICK_SIDE, Plan
@@ -19,9 +19,11 @@ DISCS = {"x": disc(), "y": disc(centre=(20, 30), radius=9)}
 
 
 @pytest.fixture
-def data(make_set):
+def data(make_set, monkeypatch):
     drawn = np.full((40, 56), 255, np.uint8)
     drawn[0], drawn[18, 20:28] = 0, 1
+    # It has the name of a real set, but not its images.
+    monkeypatch.setattr(plan, "FITTED_SETS", ())
     return make_set("grabcut", DISCS, folders={"scribbles": {"x": drawn}})
 
 
@@ -36,6 +38,17 @@ def run(capsys, data, tmp_path):
         return code, said.out, said.err
 
     return run
+
+
+def test_what_the_engine_was_fitted_on_is_not_played(make_set, tmp_path):
+    data = make_set("grabcut", {name: disc() for name in "abcd"})
+    make_set("my_own", {name: disc() for name in "abcd"})
+    played = Plan(data, tmp_path, methods=("diffcluster",))
+    assert [(case.set, case.name) for case, _ in played.matches()] == [
+        *(("grabcut", name) for name in "bd"),
+        *(("my_own", name) for name in "abcd"),
+    ]
+    assert played.count_matches() == 6
 
 
 class HereWithClose(Here):

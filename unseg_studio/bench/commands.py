@@ -61,6 +61,24 @@ def scribbles(
     run_scribbles(replace(plan, quick=quick, goes_on=resume))
 
 
+@bench.command()
+def fit(
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder of image sets: each with images, masks and a MANIFEST.json."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")] = Path(
+        "out/bench/embedding.npz"
+    ),
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    steps: Annotated[int, typer.Option(help="How many.", min=0)] = 2000,
+) -> None:
+    """Fit the embedding of features again, on the half of each set that is never played."""
+    from unseg_studio.bench.fitting import run_fit
+
+    run_fit(data, out, seed=seed, steps=steps)
+
+
 def _names(given: str | None) -> tuple[str, ...]:
     """What stands between the commas."""
     return tuple(name for part in (given or "").split(",") if (name := part.strip()))

@@ -6,10 +6,14 @@ import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 from unseg_studio.bench.game import ROUNDS
 from unseg_studio.bench.methods import PAPER, Method, methods
 from unseg_studio.bench.sets import (
+    ALL,
+    FITTED_SETS,
+    HELD_OUT,
     LARGEST_SIDE,
     Case,
     Manifest,
@@ -120,7 +124,7 @@ class Plan:
         """
         chosen = self.chosen_methods().values()
         for manifest in self.chosen_sets().values():
-            cases = cases_of(self.data, manifest, most=self.most_images, side=self.side)
+            cases = cases_of(self.data, manifest, **self._which(manifest))
             for number, case in enumerate(cases):
                 for method in chosen:
                     if method.most_images is None or number < method.most_images:
@@ -130,10 +134,23 @@ class Plan:
         """How many matches there are, without reading the images."""
         count = 0
         for manifest in self.chosen_sets().values():
-            names = names_of(self.data, manifest, most=self.most_images, side=self.side)
+            names = names_of(self.data, manifest, **self._which(manifest))
             for method in self.chosen_methods().values():
                 count += min(len(names), method.most_images or len(names))
         return count
+
+    def _which(self, manifest: Manifest) -> _Which:
+        """Images that nothing was fitted on, and how much of them."""
+        among = HELD_OUT if manifest["set"] in FITTED_SETS else ALL
+        return {"most": self.most_images, "side": self.side, "among": among}
+
+
+class _Which(TypedDict):
+    """What `cases_of` and `names_of` are told."""
+
+    most: int | None
+    side: int
+    among: slice
 
 
 def _hurried(method: Method) -> Method:

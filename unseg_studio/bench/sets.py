@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,23 @@ from unseg_studio.data import Image, read_image
 
 Labels = NDArray[np.int32]
 Manifest = dict[str, Any]
+
+FITTED_SETS = (
+    "bsds500_test",
+    "camvid",
+    "davis2016",
+    "dsb2018_brightfield",
+    "dsb2018_fluo",
+    "dsb2018_histology",
+    "em_isbi2012",
+    "em_vnc_sstem",
+    "grabcut",
+    "voc_fgbg",
+)
+"""Half of their images were used to fit the numbers of the engine, so only the rest is played."""
+
+ALL, FITTED, HELD_OUT = slice(None), slice(0, None, 2), slice(1, None, 2)
+"""Which of the images of a set, in the order of their names."""
 
 LARGEST_SIDE = 640
 """Pixels; what reaches further is cut off."""
@@ -83,7 +100,12 @@ def sets_in(data: Path) -> dict[str, Manifest]:
 
 
 def cases_of(
-    data: Path, manifest: Manifest, *, most: int | None = None, side: int = LARGEST_SIDE
+    data: Path,
+    manifest: Manifest,
+    *,
+    most: int | None = None,
+    side: int = LARGEST_SIDE,
+    among: slice = ALL,
 ) -> Iterator[Case]:
     """The images of a set that have a mask and 2 to 16 categories, in the order of their names.
 
@@ -97,18 +119,25 @@ def cases_of(
         How many at most, spread evenly over those.
     side : int
         Rows and columns that are kept of an image.
+    among : slice
+        Which of them.
     """
     folder = _Folder(data / manifest["set"], _counts_objects(manifest), side)
-    for path in _spread(folder.playable(), most):
+    for path in _spread(folder.playable(among), most):
         yield folder.case(path)
 
 
 def names_of(
-    data: Path, manifest: Manifest, *, most: int | None = None, side: int = LARGEST_SIDE
+    data: Path,
+    manifest: Manifest,
+    *,
+    most: int | None = None,
+    side: int = LARGEST_SIDE,
+    among: slice = ALL,
 ) -> list[str]:
     """What `cases_of` gives, by name, without reading the images."""
     folder = _Folder(data / manifest["set"], _counts_objects(manifest), side)
-    return [path.stem for path in _spread(folder.playable(), most)]
+    return [path.stem for path in _spread(folder.playable(among), most)]
 
 
 def unscored_strokes(data: Path) -> dict[str, int]:
@@ -180,14 +209,18 @@ class _Folder:
     counts_objects: bool
     side: int
 
-    def playable(self) -> list[Path]:
-        """The images with a mask of 2 to 16 categories."""
-        return [
-            image
-            for image in _images_of(self.path)
-            if _masks_of(self.path, image)
-            and FEWEST <= len(categories_in(self.truth(image))) <= MOST
-        ]
+    def playable(self, among: slice) -> list[Path]:
+        """The images with a mask of 2 to 16 categories, or some of them.
+
+        However little is kept of an image, it is among the same ones.
+        """
+        masked = [image for image in _images_of(self.path) if _masks_of(self.path, image)]
+        chosen = list(filter(replace(self, side=LARGEST_SIDE).is_playable, masked))[among]
+        return chosen if self.side == LARGEST_SIDE else list(filter(self.is_playable, chosen))
+
+    def is_playable(self, image: Path) -> bool:
+        """Whether its mask has 2 to 16 categories."""
+        return FEWEST <= len(categories_in(self.truth(image))) <= MOST
 
     def case(self, path: Path) -> Case:
         """An image with everything that is known of it."""

@@ -15,6 +15,7 @@ from unseg_studio.features.efficientnet import pyramid
 from unseg_studio.features.filters import FINE_SIDE, filters
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.refinement.contours import contours
+from unseg_studio.refinement.embedding import embedded, resampled
 from unseg_studio.refinement.propagation import Grid
 
 WORKING_SIZE = 200
@@ -31,14 +32,6 @@ N_WAVES = 200
 
 WAVE_HEIGHT = 5.0
 """Square root of the largest value of a kernel: how soon a stroke is believed."""
-
-DEEP_KERNEL = 4.0
-HAND_KERNEL = 1.5
-BOTH_KERNEL = (4.0, 2.0, 0.3)
-"""How narrow the kernels are: on deep features, on hand-made ones, and on both and the place."""
-
-PLACE = 0.5
-"""Of row and column beside deep features; more of it cuts the image by straight lines."""
 
 SEED = 0
 
@@ -81,35 +74,30 @@ class Guide:
     @cached_property
     def grid(self) -> Grid:
         """How much neighbours on the working plane belong together."""
-        return contours(self.small, self._deep, self._filters)
+        return contours(self.small, self._deep, self.filters)
 
     @cached_property
     def views(self) -> torch.Tensor:
         """Features of each pixel of the working plane, (V, h * w, F) float32.
 
-        Kernels are sums of random waves (A. Rahimi, B. Recht, *Random Features for Large-Scale
-        Kernel Machines*, NIPS 2007): on deep features; on hand-made ones; on both and the place.
-        The last view has deep features and place as they are. Each ends with a constant.
+        The first two are kernels, sums of random waves (A. Rahimi, B. Recht, *Random Features for
+        Large-Scale Kernel Machines*, NIPS 2007): on deep features and the place, and on hand-made
+        ones. The third has deep features and place as they are. Each ends with a constant.
         """
-        deep, hand = torch.cat(self._deep), torch.from_numpy(self._filters)
         rows, cols = (np.linspace(-1.7, 1.7, n, dtype=np.float32) for n in self.shape)
         place = torch.from_numpy(np.stack(np.meshgrid(rows, cols, indexing="ij")))
-        deep, hand, place = (planes.flatten(1) for planes in (deep, hand, place))
-        deep_side, hand_side = len(deep) ** -0.5, len(hand) ** -0.5
-        wide, narrow, near = BOTH_KERNEL
-        both = [wide * deep_side * deep, narrow * hand_side * hand, near * place]
-        views = torch.zeros(4, deep.shape[1], N_WAVES + 1)
-        views[0, :, :-1] = _waves(DEEP_KERNEL * deep_side * deep)
-        views[1, :, :-1] = _waves(HAND_KERNEL * hand_side * hand)
-        views[2, :, :-1] = _waves(torch.cat(both))
-        views[3, :, : len(deep) + 2] = torch.cat([deep, PLACE * place]).T
+        found = embedded(self.levels, torch.from_numpy(self.filters), place)
+        views = torch.zeros(3, found.plain.shape[1], N_WAVES + 1)
+        views[0, :, :-1] = _waves(found.deep)
+        views[1, :, :-1] = _waves(found.hand)
+        views[2, :, : len(found.plain)] = found.plain.T
         views[:, :, -1] = 1
         return views
 
     @cached_property
     def halved(self) -> tuple[Grid, torch.Tensor]:
         """Grid and views on the plane of 2 x 2 blocks: enough for a first answer."""
-        planes = self.views.reshape(4, *self.shape, -1).permute(0, 3, 1, 2)
+        planes = self.views.reshape(len(self.views), *self.shape, -1).permute(0, 3, 1, 2)
         blocks = torch.nn.functional.avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)
         return self.grid.halved, blocks.permute(0, 2, 3, 1).flatten(1, 2).contiguous()
 
@@ -127,16 +115,22 @@ class Guide:
         return np.asarray(np.maximum(sample.reshape(-1, 3).std(axis=0), 1), np.float32)
 
     @cached_property
-    def _filters(self) -> NDArray[np.float32]:
+    def filters(self) -> NDArray[np.float32]:
+        """Hand-made features on the working plane, (F, h, w); see `features.filters`."""
         return filters(self._colour, self.shape)
 
     @cached_property
+    def levels(self) -> tuple[torch.Tensor, ...]:
+        """Each level of the bundled network: of length 1 at each pixel, less their mean."""
+        levels = (level / (level.norm(dim=0) + 1e-6) for level in pyramid(self.rgb, side=DEEP_SIDE))
+        return tuple(level - level.mean(dim=(1, 2), keepdim=True) for level in levels)
+
+    @cached_property
     def _deep(self) -> tuple[torch.Tensor, ...]:
-        """Each level of the bundled network on the working plane, its main components."""
-        levels = pyramid(self.rgb, side=DEEP_SIDE)
+        """Each level on the working plane, its main components."""
         return tuple(
-            _enlarged(_principal(level / (level.norm(dim=0) + 1e-6), width), self.shape)
-            for level, width in zip(levels, DEEP_WIDTHS, strict=True)
+            resampled(_principal(level, width), self.shape)
+            for level, width in zip(self.levels, DEEP_WIDTHS, strict=True)
         )
 
 
@@ -152,18 +146,12 @@ def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _principal(level: torch.Tensor, width: int) -> torch.Tensor:
-    """The main components of (C, h, w) features, scaled to a mean squared length of 1."""
+    """The main components of (C, h, w) features of mean 0, scaled to a mean squared length of 1."""
     planes = level.flatten(1)
-    planes = planes - planes.mean(dim=1, keepdim=True)
     _, axes = torch.linalg.eigh(planes @ planes.T)
     main: torch.Tensor = axes[:, -width:].flip(1).T @ planes
     main = main / (main.square().sum(dim=0).mean().sqrt() + 1e-6)
     return main.reshape(-1, *level.shape[1:])
-
-
-def _enlarged(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    planes: torch.Tensor = torch.nn.functional.interpolate(level[None], shape, mode="bilinear")
-    return planes[0]
 
 
 def _waves(planes: torch.Tensor) -> torch.Tensor:
