@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.bench.made_up import disc, picture
-from unseg_studio.bench.methods import PAPER, Pulls, SegmenterPlayer, methods
+from unseg_studio.bench.methods import PAPER, PublishedPlayer, Pulls, SegmenterPlayer, methods
 from unseg_studio.bench.robot import first_strokes, mean_iou
 from unseg_studio.data import Image, Scribbles, new_category
 from unseg_studio.document import Document, Live
@@ -82,17 +82,31 @@ def test_the_strokes_of_the_caller_stay_as_they_are(image, truth):
     assert (drawn == first_strokes(truth) + 1).all()
 
 
-def test_an_update_ends_when_it_took_long_enough(image, truth):
+def test_a_published_update_ends_when_it_took_long_enough(image, truth):
     endless = DiffCluster(iterations=10_000, size=40, width=8, patience=0, min_clusters=1)
-    player = SegmenterPlayer(endless, image, device="cpu", seconds=0.05)
-    labels = player.update(first_strokes(truth))
-    assert set(np.unique(labels)) <= {1, 2}
+    drawn = first_strokes(truth)
+    labels = PublishedPlayer(endless, image, "cpu", seconds=0.05).update(drawn)
+    assert labels.shape == drawn.shape
+    assert (labels[drawn > 0] == drawn[drawn > 0]).all()
+
+
+def test_the_published_method_answers_with_its_own_scores(image, truth):
+    drawn = first_strokes(truth)
+    player = PublishedPlayer(FAST, image, "cpu")
+    labels = player.update(drawn)
+    *_, last = FAST.fit(image, "cpu").refine(Scribbles(drawn))
+    height, width = last.scores.shape[1:]
+    own = np.asarray(last.ids)[last.scores.argmax(dim=0).numpy()]
+    rows = (np.arange(drawn.shape[0]) * height) // drawn.shape[0]
+    cols = (np.arange(drawn.shape[1]) * width) // drawn.shape[1]
+    assert (labels == own[rows][:, cols])[drawn == 0].mean() > 0.95
+    assert math.isnan(player.first_frame)
 
 
 def test_frames_are_wanted_first_and_when_a_view_would_have_pulled(monkeypatch):
     clock = iter([0.0, 0.01, 0.02, 0.03, 0.06, 0.07])
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
-    pulls = Pulls(math.inf)
+    pulls = Pulls()
     assert math.isnan(pulls.first)
     assert pulls.wants(None)  # at 0.01
     pulls.show()  # at 0.02

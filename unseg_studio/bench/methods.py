@@ -2,7 +2,8 @@
 
 The program's own methods do for a stroke what the program does for it: one unsupervised run when
 the image opens, then for every update a warm run through `solve`, which decodes the first frame,
-then one whenever a view would have pulled the last, and the settled one.
+then one whenever a view would have pulled the last, and the settled one. The published DiffCluster
+answers as in its paper: with what its own network says of each pixel.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -130,14 +132,15 @@ def _own(
     return player
 
 
-def _published(image: Image, _ids: tuple[int, ...], *, device: str, seed: int) -> SegmenterPlayer:
+def _published(image: Image, _ids: tuple[int, ...], *, device: str, seed: int) -> PublishedPlayer:
     """As in the paper there is no run before the first strokes."""
-    segmenter = make_segmenter(DiffCluster.name, "paper", seed=seed)
-    return SegmenterPlayer(segmenter, image, device=device, seconds=PAPER_SECONDS)
+    return PublishedPlayer(make_segmenter(DiffCluster.name, "paper", seed=seed), image, device)
 
 
-class SegmenterPlayer:
-    """A segmenter and what the document does with it, without the document.
+class PublishedPlayer:
+    """A segmenter whose own scores are its answer: nothing carries the strokes any further.
+
+    A cluster that no stroke named stays a cluster, and is wrong.
 
     Parameters
     ----------
@@ -152,12 +155,43 @@ class SegmenterPlayer:
     """
 
     def __init__(
-        self, segmenter: Segmenter, image: Image, *, device: str = "auto", seconds: float = math.inf
+        self, segmenter: Segmenter, image: Image, device: str, seconds: float = PAPER_SECONDS
     ) -> None:
+        self._fit = segmenter.fit(image, device)
+        self._seconds = seconds
+        self.first_frame = math.nan
+
+    def update(self, scribbles: Labels) -> Labels:
+        """Run on from where the last update ended; see `Player.update`."""
+        began = time.perf_counter()
+        for estimate in self._fit.refine(Scribbles(scribbles.copy())):
+            reached = estimate
+            if time.perf_counter() - began > self._seconds:
+                break
+        channels = reached.scores.argmax(dim=0).cpu().numpy().astype(np.int32)
+        size = scribbles.shape[1], scribbles.shape[0]
+        channels = cv2.resize(channels, size, interpolation=cv2.INTER_NEAREST)
+        labels = np.asarray(reached.ids, np.int32)[channels]
+        return np.where(scribbles > 0, scribbles, labels)
+
+
+class SegmenterPlayer:
+    """A segmenter and what the document does with it, without the document.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Method and parameters.
+    image : Image
+        The plane.
+    device : str
+        See `resolve_device`.
+    """
+
+    def __init__(self, segmenter: Segmenter, image: Image, *, device: str = "auto") -> None:
         nothing = Scribbles.empty(image.shape)
         self._run = Run(image, segmenter, nothing, Context.empty(image.shape), device)
         self._fits = Fits()
-        self._seconds = seconds
         self.first_frame = math.nan
 
     def open(self) -> None:
@@ -168,14 +202,12 @@ class SegmenterPlayer:
         """Run on from where the last update ended; see `Player.update`."""
         leave_a_core()
         run = replace(self._run, scribbles=Scribbles(scribbles.copy()))
-        pulls = Pulls(self._seconds)
+        pulls = Pulls()
         with closing(solve(run, self._fits, pulls.wants)) as frames:
             for frame in frames:
                 if frame is not None:
                     pulls.show()
                     run = replace(run, around=run.context.followed_by(frame.labels))
-                if pulls.are_over:
-                    break
         self._run, self.first_frame = run, pulls.first
         return run.context.previous
 
@@ -183,16 +215,10 @@ class SegmenterPlayer:
 class Pulls:
     """When a view asks for frames: at once for the first, then every `PULL_MS`."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self) -> None:
         self._began = time.perf_counter()
-        self._seconds = seconds
         self._shown = math.nan
         self.first = math.nan
-
-    @property
-    def are_over(self) -> bool:
-        """The view has waited long enough."""
-        return self._shown > self._seconds
 
     def wants(self, _estimate: Estimate) -> bool:
         """Whether the last frame has been pulled by now."""

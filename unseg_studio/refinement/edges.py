@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.refinement.guide import Guide
 
-COLOUR_SIGMA = 0.35
+COLOUR_SIGMA = 0.5
 """Standardised colour difference at which a small pixel's say falls to 0.6."""
 
 SPACE_SIGMA = 0.8
