@@ -22,7 +22,9 @@ from unseg_studio.bench.sets import FITTED, FITTED_SETS, cases_of, sets_in
 from unseg_studio.bench.tasks import Task, plain, tasks_of
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.formats.atomic import write_bytes
+from unseg_studio.refinement.appearance import LEAST, RIDGE
 from unseg_studio.refinement.embedding import Network
+from unseg_studio.refinement.guide import WAVE_HEIGHT
 
 MOST_IMAGES, PIECES = 24, 12
 """Of each set at most, and how often each of them is cut."""
@@ -48,11 +50,6 @@ PULL = 0.2
 
 MOST_TAUGHT, MOST_ASKED = 160, 400
 """Pixels of a task that are drawn and asked for in one step."""
-
-KERNEL_HEIGHT, RIDGE = 25.0, 4e-2
-"""As in the engine: see `guide.WAVE_HEIGHT` and `appearance.RIDGE`."""
-
-LEAST = -9.2
 
 UPRIGHT = ("bsds500_test", "camvid", "davis2016", "grabcut", "voc_fgbg")
 """Photographs; elsewhere there is no up and down."""
@@ -251,7 +248,7 @@ def answers(
     found = network.coordinates(near, task.hand.float(), task.place)
     wanted = torch.nn.functional.one_hot(labels, task.n_labels).float()
     weights = (1 / wanted.sum(dim=0).clamp_min(1))[labels] ** ((2 / task.n_labels) ** 2)
-    cost = torch.diag(RIDGE * weights.sum() / weights)
+    cost = torch.diag(2 * RIDGE * weights.sum() / weights)
     total = torch.zeros(())
     for coordinates, similarity, warm in zip(
         found, (_gaussian, _gaussian, _inner), warmth, strict=True
@@ -264,7 +261,7 @@ def answers(
 
 
 def _gaussian(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    return KERNEL_HEIGHT * torch.exp(-0.5 * torch.cdist(one, other) ** 2) + 1
+    return WAVE_HEIGHT**2 * torch.exp(-0.5 * torch.cdist(one, other) ** 2) + 1
 
 
 def _inner(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

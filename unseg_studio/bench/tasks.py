@@ -141,13 +141,11 @@ def _task(name: str, rgb: Pixels, truth: Labels, rng: np.random.Generator) -> Ta
         np.concatenate([scored, _some(drawn, MOST_DRAWN, rng), _some(first, MOST_DRAWN // 2, rng)])
     )
     pixels = torch.from_numpy(kept)
-    rows, cols = np.divmod(kept, width)
-    place = np.stack([rows / max(1, height - 1), cols / max(1, width - 1)]) * 3.4 - 1.7
     return Task(
         name,
         tuple(resampled(level, guide.shape).flatten(1)[:, pixels].half() for level in guide.levels),
         torch.from_numpy(guide.filters).flatten(1)[:, pixels].half(),
-        torch.from_numpy(place.astype(np.float32)),
+        guide.place.flatten(1)[:, pixels],
         tuple(torch.from_numpy(state.ravel()[kept].astype(np.int64)) for state in states),
         torch.from_numpy(labels.ravel()[kept].astype(np.int64)),
         torch.from_numpy(np.searchsorted(kept, scored)),

@@ -84,9 +84,7 @@ class Guide:
         Large-Scale Kernel Machines*, NIPS 2007): on deep features and the place, and on hand-made
         ones. The third has deep features and place as they are. Each ends with a constant.
         """
-        rows, cols = (np.linspace(-1.7, 1.7, n, dtype=np.float32) for n in self.shape)
-        place = torch.from_numpy(np.stack(np.meshgrid(rows, cols, indexing="ij")))
-        found = embedded(self.levels, torch.from_numpy(self.filters), place)
+        found = embedded(self.levels, torch.from_numpy(self.filters), self.place)
         views = torch.zeros(3, found.plain.shape[1], N_WAVES + 1)
         views[0, :, :-1] = _waves(found.deep)
         views[1, :, :-1] = _waves(found.hand)
@@ -118,6 +116,12 @@ class Guide:
     def filters(self) -> NDArray[np.float32]:
         """Hand-made features on the working plane, (F, h, w); see `features.filters`."""
         return filters(self._colour, self.shape)
+
+    @cached_property
+    def place(self) -> torch.Tensor:
+        """Row and column of each pixel of the working plane, of deviation 1: (2, h, w)."""
+        rows, cols = (np.linspace(-1.7, 1.7, n, dtype=np.float32) for n in self.shape)
+        return torch.from_numpy(np.stack(np.meshgrid(rows, cols, indexing="ij")))
 
     @cached_property
     def levels(self) -> tuple[torch.Tensor, ...]:
