@@ -28,7 +28,7 @@ import numpy as np, torch
 from unseg_studio.features import efficientnet as own
 
 theirs = timm.create_model("tf_efficientnet_lite0", features_only=True).eval()
-weights = torch.load(own._bundled_file(), weights_only=True)
+weights = torch.load(own.bundled_file(), weights_only=True)
 theirs.load_state_dict(dict(zip(theirs.state_dict(), weights.values())))
 rng = np.random.default_rng(5)
 for shape in ((70, 97), (64, 96), (96, 33)):  # odd and even: padding differs
@@ -110,7 +110,7 @@ def test_missing_weights_are_an_error_that_says_what_to_do(tmp_path: Path) -> No
 @pytest.mark.parametrize("kept", [0, 1, 100, 5_000, 1_000_000, 15_000_000])
 def test_weights_cut_short_are_an_error_that_says_what_to_do(tmp_path: Path, kept: int) -> None:
     broken = tmp_path / "lite0.pth"
-    broken.write_bytes(efficientnet._bundled_file().read_bytes()[:kept])
+    broken.write_bytes(efficientnet.bundled_file().read_bytes()[:kept])
     with pytest.raises(OSError, match=r"lite0\.pth' cannot be read; install them again with"):
         load(broken)
 
@@ -127,7 +127,7 @@ def test_another_file_is_an_error_that_says_what_to_do(tmp_path: Path, noise: by
 
 def test_weights_of_another_network_are_an_error(tmp_path: Path) -> None:
     other = tmp_path / "other.pth"
-    state = torch.load(efficientnet._bundled_file(), weights_only=True)
+    state = torch.load(efficientnet.bundled_file(), weights_only=True)
     wider = {name: torch.zeros(3) if "blocks.9" in name else t for name, t in state.items()}
     for content in (wider, dict(list(state.items())[:-1]), dict.fromkeys(state), [torch.zeros(2)]):
         torch.save(content, other)

