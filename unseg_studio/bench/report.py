@@ -6,17 +6,14 @@ import io
 import math
 from collections.abc import Collection, Iterator, Sequence
 
-import numpy as np
 from rich.table import Table
 
+from unseg_studio.bench import cells
 from unseg_studio.bench.game import Turn
-from unseg_studio.bench.scores import GOOD, Reach, Score, Times, by_set, scores_of
+from unseg_studio.bench.scores import GOOD, Reach, Score, by_set, scores_of
 
 WIDTH = 126
 """Columns of text that the tables need."""
-
-SHORTEST = 0.0005
-"""Seconds; less is nothing."""
 
 _COLUMNS_OF_PLOT = 3
 
@@ -29,7 +26,7 @@ def quality_table(set_: str, scores: Sequence[Score]) -> Table:
         table.add_column(column, justify="right")
     best = _best(scores)
     for score in scores:
-        values = [*map(_share, score.per_round), _share(score.mean)]
+        values = [*map(cells.share, score.per_round), cells.share(score.mean)]
         reaches = [_reach(score.reach(iou)) for iou in GOOD]
         style = "bold" if score is best else ""
         table.add_row(score.method, _count(score), *values, *reaches, style=style)
@@ -43,8 +40,8 @@ def times_table(set_: str, scores: Sequence[Score]) -> Table:
     for column in columns:
         table.add_column(column, justify="right")
     for score in scores:
-        times = (score.opening, score.first_update, score.later_update, score.first_frame)
-        table.add_row(score.method, *map(_times, times), _mib(score.peak_mib))
+        seconds = (score.opening, score.first_update, score.later_update, score.first_frame)
+        table.add_row(score.method, *map(cells.times, seconds), cells.mib(score.peak_mib))
     return table
 
 
@@ -58,8 +55,8 @@ def human_table(turns: Sequence[Turn]) -> Table:
         best = _best(scores)
         for score in scores:
             style = "bold" if score is best else ""
-            cells = (_count(score), _share(score.mean), _times(score.first_update))
-            table.add_row(score.method, name, *cells, style=style)
+            iou, seconds = cells.share(score.mean), cells.times(score.first_update)
+            table.add_row(score.method, name, _count(score), iou, seconds, style=style)
     return table
 
 
@@ -124,27 +121,8 @@ def _count(score: Score) -> str:
     return str(whole) if whole == played else f"{whole} of {played}"
 
 
-def _share(value: float) -> str:
-    """Three digits without the leading zero."""
-    return "-" if math.isnan(value) else f"{value:.3f}".removeprefix("0")
-
-
 def _reach(reach: Reach) -> str:
     if math.isnan(reach.share):
         return "-"
     median = "never" if math.isinf(reach.median) else f"{reach.median:g}"
     return f"{median}, {reach.mean:.1f}, {reach.share:.0%}"
-
-
-def _times(times: Times) -> str:
-    if np.isnan(times.p50) or times.p95 < SHORTEST:
-        return "-"
-    return f"{_seconds(times.p50)} / {_seconds(times.p95)}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.3f}" if seconds < 1 else f"{seconds:.1f}"
-
-
-def _mib(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.0f} MiB"

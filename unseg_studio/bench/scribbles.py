@@ -6,14 +6,11 @@ of them alike.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing
 from functools import partial
-from importlib import metadata
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from unseg_studio.bench.game import ROBOT, Opponent, Turn, play, play_human
 from unseg_studio.bench.methods import Method
@@ -29,16 +26,14 @@ from unseg_studio.bench.report import (
 )
 from unseg_studio.bench.robot import categories_in
 from unseg_studio.bench.scores import by_set, scores_of
+from unseg_studio.bench.screen import circumstances, progress, wide_console
 from unseg_studio.bench.seats import Seat, chosen_method
 from unseg_studio.bench.sets import Case, unscored_strokes
 from unseg_studio.bench.verdict import verdict
-from unseg_studio.document.machine import core_count, processor
 from unseg_studio.formats.atomic import write_bytes
 from unseg_studio.segmenters import resolve_device
 
 CSV, HUMAN_CSV, PLOT = "scribbles.csv", "scribbles_human.csv", "scribbles.png"
-
-_LIBRARIES = ("torch", "numpy", "opencv-python-headless", "scikit-image", "scikit-learn")
 
 
 def run_scribbles(plan: Plan) -> None:
@@ -56,11 +51,11 @@ def run_scribbles(plan: Plan) -> None:
     require_extra(chosen)
     if plan.device != "auto":
         resolve_device(plan.device)
-    console = _console()
+    console = wide_console(WIDTH)
     robot, human = _records(plan)
     try:
         matches = _play_all(plan, robot, human)
-        with robot, human, _progress() as bar, closing(matches):
+        with robot, human, progress() as bar, closing(matches):
             task = bar.add_task("", total=n_matches)
             for match in matches:
                 bar.update(task, advance=1, description=match)
@@ -164,44 +159,11 @@ def _print_verdict(console: Console, plan: Plan, turns: list[Turn]) -> None:
     else:
         for sentence in verdict(scores_of(turns), ours, rounds=plan.n_rounds):
             console.print(sentence)
-    for sentence in _circumstances():
+    for sentence in circumstances():
         console.print(sentence)
-
-
-def _circumstances() -> Iterator[str]:
-    """What the times depend on."""
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    yield f"{processor()}, {core_count()} cores{load}; each method in a process of its own."
-    yield ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES)
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _write_plot(plan: Plan, turns: list[Turn]) -> None:
     ours = {name for name, method in plan.chosen_methods().items() if method.is_ours}
     if turns:
         write_bytes(plan.out / PLOT, plot(scores_of(turns), ours))
-
-
-def _console() -> Console:
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.width = max(console.width, WIDTH)
-    return console
-
-
-def _progress() -> AbstractContextManager[Progress]:
-    """A bar on stderr, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    return Progress(
-        *columns,
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
