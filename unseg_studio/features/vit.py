@@ -1,9 +1,105 @@
-"""Keys, queries, values and tokens of vision transformers, for images of any shape."""
+"""Keys, queries, values and tokens of vision transformers, for images of any shape.
+
+The network is never changed: patches that overlap come from its own embedding with a smaller step,
+and what a block attends to is asked of the block's projection itself. So no hook is left behind,
+and threads may share one network.
+
+Patches that overlap begin before the image's border and end after it, where the border's colours
+are repeated. Their centres then divide the image evenly, as patches side by side do.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from math import sqrt
+from typing import Any
 
-Facet = Literal["key", "query", "value", "token"]
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
-FACETS: tuple[Facet, ...] = get_args(Facet)
+from unseg_studio.features.lazy_torch import torch
+from unseg_studio.features.request import FeatureRequest
+
+PROJECTED = ("query", "key", "value")
+"""In the order in which blocks project them."""
+
+
+def features(network: Any, rgb: NDArray[np.uint8], wanted: FeatureRequest) -> torch.Tensor:
+    """One facet of one block for each patch of an image.
+
+    Parameters
+    ----------
+    network : Module
+        A `VisionTransformer` or an `Eva` of timm, made with `dynamic_img_size`.
+    rgb : ndarray, (H, W, 3) uint8
+    wanted : FeatureRequest
+        Resolved. Keys and queries are taken before a rotation by place, where a network has one;
+        tokens are the block's output, without the last norm.
+
+    Returns
+    -------
+    Tensor, (C, h, w) float32, on the CPU
+        The heads one after the other; without class and register tokens.
+    """
+    stride, side = wanted.stride or 1, wanted.side or 1
+    rows, columns = grid(rgb.shape, (side / stride) ** 2)
+    planes = _prepared(network, _resized(rgb, rows * stride, columns * stride))
+    with torch.inference_mode():
+        found = _facet(network, _embedded(network, planes, stride), wanted)
+        found = found[0, network.num_prefix_tokens :].cpu()
+    # a copy made outside of inference mode may be learned from
+    return found.T.reshape(-1, rows, columns).clone(memory_format=torch.contiguous_format)
+
+
+def grid(shape: tuple[int, ...], n_cells: float) -> tuple[int, int]:
+    """Rows and columns of about so many cells, as square as the image's shape allows."""
+    height, width = shape[:2]
+    rows = sqrt(n_cells * height / width)
+    longest = round(n_cells)
+    return min(max(round(rows), 1), longest), min(max(round(n_cells / rows), 1), longest)
+
+
+def _resized(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    shrinks = height * width < rgb.shape[0] * rgb.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=how), np.uint8)
+
+
+def _prepared(network: Any, rgb: NDArray[np.uint8]) -> torch.Tensor:
+    """(1, 3, H, W) float32 as the network was trained, where the network is."""
+    mean, std = (torch.tensor(network.pretrained_cfg[name]) for name in ("mean", "std"))
+    colours = (torch.from_numpy(rgb).float() / 255 - mean) / std
+    return colours.permute(2, 0, 1)[None].to(next(network.parameters()).device)
+
+
+def _embedded(network: Any, planes: torch.Tensor, stride: int) -> torch.Tensor:
+    """Each patch before its place is added, (1, h, w, C)."""
+    embedding = network.patch_embed
+    above = [extent - stride for extent in embedding.patch_size]
+    padding = (above[1] // 2, above[1] - above[1] // 2, above[0] // 2, above[0] - above[0] // 2)
+    planes = torch.nn.functional.pad(planes, padding, mode="replicate")
+    weight, bias = embedding.proj.weight, embedding.proj.bias
+    patches = torch.nn.functional.conv2d(planes, weight, bias, stride)
+    placeless: torch.Tensor = embedding.norm(patches.permute(0, 2, 3, 1))
+    return placeless
+
+
+def _facet(network: Any, patches: torch.Tensor, wanted: FeatureRequest) -> torch.Tensor:
+    """(1, N, C), with the tokens that stand before those of the patches."""
+    placed = network._pos_embed(patches)  # timm fits the embedding of places to the grid
+    first, turns = placed if isinstance(placed, tuple) else (placed, None)
+    where = {} if turns is None else {"rope": turns}
+    *before, last = network.blocks[: wanted.block + 1]
+    tokens = _through(before, network.norm_pre(first), where)
+    if wanted.facet == "token":
+        return _through([last], tokens, where)
+    projected: torch.Tensor = last.attn.qkv(last.norm1(tokens))
+    return projected.chunk(len(PROJECTED), dim=-1)[PROJECTED.index(wanted.facet)]
+
+
+def _through(
+    blocks: list[Any], tokens: torch.Tensor, where: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    for block in blocks:
+        tokens = block(tokens, **where)
+    return tokens
