@@ -1,4 +1,4 @@
-"""What all tests share: a display without hardware, and no window left behind."""
+"""What all tests share: a display without hardware, a cache of their own, no window left behind."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def _windows() -> dict[int, str]:
         for window in widgets.QApplication.topLevelWidgets()
         if window.parent() is None and window.metaObject().className() not in _QTS_OWN
     }
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the person at this machine has downloaded or computed is neither used nor added to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)

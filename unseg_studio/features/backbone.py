@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.features import cache, efficientnet, vit, weights
+from unseg_studio.features.cache import Features as Features
 from unseg_studio.features.catalogue import backbone
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.features.request import FeatureRequest as FeatureRequest
 
 _RECIPE = "1"
 """Part of every key; to be raised when other numbers come out of the same request."""
-
-Features = tuple[torch.Tensor, ...]
 
 
 def extract(

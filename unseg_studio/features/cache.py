@@ -11,11 +11,12 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import TypeAlias
 
 from unseg_studio.features.folders import cache_folder
 from unseg_studio.features.lazy_torch import torch
 
-Features = tuple[torch.Tensor, ...]
+Features: TypeAlias = "tuple[torch.Tensor, ...]"
 
 MEMORY_BYTES = 256 * 2**20
 DISK_BYTES = 2 * 2**30

@@ -55,6 +55,7 @@ def fetch(url: str, target: Path, *, progress: Progress, cancelled: Callable[[],
     try:
         is_whole = _received(url, part, progress=progress, cancelled=cancelled)
     except HTTPError as error:
+        error.close()
         raise OSError(f"the server answered {error.code} {error.reason}") from error
     except URLError as error:
         raise OSError(f"the server cannot be reached ({error.reason})") from error
@@ -73,6 +74,7 @@ def _received(url: str, part: Path, *, progress: Progress, cancelled: Callable[[
     except HTTPError as error:
         if error.code != UNSATISFIABLE or not there:
             raise
+        error.close()
         part.unlink()
         answer = _asked(url, 0)
     with answer.response, part.open("ab" if answer.start else "wb") as out:
