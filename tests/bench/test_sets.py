@@ -10,6 +10,8 @@ from tests.bench.made_up import disc, picture
 from unseg_studio.bench.robot import categories_in
 from unseg_studio.bench.sets import (
     LARGEST_SIDE,
+    annotated_names,
+    annotated_of,
     cases_of,
     names_of,
     sets_in,
@@ -85,6 +87,38 @@ def test_of_several_annotators_the_one_with_the_fewest_segments_counts(make_set)
         kind="region",
     )
     assert (only(data, "regions").truth == disc() + 2).all()
+
+
+def test_all_annotators_are_read_and_regions_keep_their_numbers(make_set):
+    fine = disc() + 1
+    fine[30:] = 255
+    data = make_set(
+        "regions",
+        {"x_1": disc() + 1, "x_0": fine, "flat_0": disc() * 0},
+        images={"x": picture(fine), "flat": picture(fine)},
+        kind="region",
+    )
+    manifest = sets_in(data)["regions"]
+    flat, case = annotated_of(data, manifest)
+    assert (case.set, case.name, case.image.shape) == ("regions", "x", fine.shape)
+    assert [plane.dtype for plane in case.annotations] == [np.int32, np.int32]
+    assert (case.annotations[0] == fine).all()
+    assert (case.annotations[1] == disc() + 1).all()
+    assert len(flat.annotations) == 1
+    assert annotated_names(data, manifest) == ["flat", "x"]
+    assert annotated_names(data, manifest, most=1) == ["flat"]
+
+
+def test_annotated_objects_are_categories_and_images_stay_whole(make_set):
+    values = disc((700, 690), centre=(300, 300), radius=100)
+    values[:4] = 255
+    data = make_set("a", {"x": values})
+    manifest = sets_in(data)["a"]
+    (case,) = annotated_of(data, manifest)
+    assert case.image.shape == values.shape
+    assert (case.annotations[0] == np.where(values == 255, 0, values.astype(int) + 1)).all()
+    (small,) = annotated_of(data, manifest, side=64)
+    assert small.image.shape == small.annotations[0].shape == (64, 64)
 
 
 def test_images_of_one_category_or_of_too_many_are_left_out(make_set):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,6 +76,27 @@ class Case:
     strokes: dict[str, Labels] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Annotated:
+    """One image, whole, with what everybody drew who annotated it.
+
+    Parameters
+    ----------
+    set, name : str
+        Where it comes from.
+    image : Image
+        The plane.
+    annotations : tuple of ndarray, (H, W) int32
+        One for each annotator. Of regions, a number for each; otherwise the category of each pixel
+        from 1 up, 0 where it is not scored.
+    """
+
+    set: str
+    name: str
+    image: Image
+    annotations: tuple[Labels, ...]
+
+
 def sets_in(data: Path) -> dict[str, Manifest]:
     """Name -> manifest of every set below a folder that has masks of single planes.
 
@@ -138,6 +160,38 @@ def names_of(
     """What `cases_of` gives, by name, without reading the images."""
     folder = _Folder(data / manifest["set"], _counts_objects(manifest), side)
     return [path.stem for path in _spread(folder.playable(among), most)]
+
+
+def annotated_of(
+    data: Path, manifest: Manifest, *, most: int | None = None, side: int | None = None
+) -> Iterator[Annotated]:
+    """All images of a set that have a mask, in the order of their names.
+
+    Parameters
+    ----------
+    data : Path
+        The folder of sets.
+    manifest : dict
+        From `sets_in`.
+    most : int or None
+        How many at most, spread evenly over those.
+    side : int or None
+        Rows and columns that are kept of an image; None: all.
+    """
+    folder = _Folder(data / manifest["set"], _counts_objects(manifest), side or sys.maxsize)
+    for path in _spread(folder.masked(), most):
+        yield folder.annotated(path, are_regions=kind_of(manifest) == "region")
+
+
+def annotated_names(data: Path, manifest: Manifest, *, most: int | None = None) -> list[str]:
+    """What `annotated_of` gives, by name, without reading the images."""
+    folder = _Folder(data / manifest["set"], _counts_objects(manifest), LARGEST_SIDE)
+    return [path.stem for path in _spread(folder.masked(), most)]
+
+
+def kind_of(manifest: Manifest) -> str:
+    """The first word of what a manifest says of the kind of its masks."""
+    return next(iter(str(manifest.get("kind", "")).split()), "")
 
 
 def unscored_strokes(data: Path) -> dict[str, int]:
@@ -209,28 +263,43 @@ class _Folder:
     counts_objects: bool
     side: int
 
+    def masked(self) -> list[Path]:
+        """The images that have a mask."""
+        return [image for image in _images_of(self.path) if _masks_of(self.path, image)]
+
     def playable(self, among: slice) -> list[Path]:
         """The images with a mask of 2 to 16 categories, or some of them.
 
         However little is kept of an image, it is among the same ones.
         """
-        masked = [image for image in _images_of(self.path) if _masks_of(self.path, image)]
-        chosen = list(filter(replace(self, side=LARGEST_SIDE).is_playable, masked))[among]
+        masked = filter(replace(self, side=LARGEST_SIDE).is_playable, self.masked())
+        chosen = list(masked)[among]
         return chosen if self.side == LARGEST_SIDE else list(filter(self.is_playable, chosen))
 
     def is_playable(self, image: Path) -> bool:
         """Whether its mask has 2 to 16 categories."""
         return FEWEST <= len(categories_in(self.truth(image))) <= MOST
 
+    def annotated(self, path: Path, *, are_regions: bool) -> Annotated:
+        """An image with all its masks."""
+        planes = [*map(self.values, _masks_of(self.path, path))]
+        if not are_regions:
+            nothing = None if self.counts_objects else IGNORED
+            planes = [self.categories(plane, nothing=nothing) for plane in planes]
+        return Annotated(self.path.name, path.stem, self.image(path), tuple(planes))
+
+    def image(self, path: Path) -> Image:
+        """As much of an image as is kept."""
+        image = read_image(path)
+        return Image.of(image.pixels[: self.side, : self.side], image.source)
+
     def case(self, path: Path) -> Case:
         """An image with everything that is known of it."""
-        image = read_image(path)
-        kept = Image.of(image.pixels[: self.side, : self.side], image.source)
         strokes = {
             name: self.categories(self.values(file), nothing=UNMARKED)
             for name, file in _strokes_on(self.path, path).items()
         }
-        return Case(self.path.name, path.stem, kept, self.truth(path), strokes)
+        return Case(self.path.name, path.stem, self.image(path), self.truth(path), strokes)
 
     def truth(self, image: Path) -> Labels:
         """Of several annotators, the one with the fewest segments."""
