@@ -36,8 +36,9 @@ class Backbone:
     """Of the weights."""
 
     seconds: float
-    """To expect for a photograph of 481 x 321 pixels on two processor cores, once it is loaded;
-    measured once on one machine, at the usual side and stride, and with random weights."""
+    """To expect for a photograph of 481 x 321 pixels on two processor cores, once it is loaded, at
+    the usual side and stride. Rough: on one machine, with random weights, a run took 0.8 to 1.3 s
+    of two cores' time (bundled: 0.15 s), and two to three times that while others used them."""
 
     side: int
     """The usual size of the resized image: the side of a square with as many pixels."""
@@ -66,7 +67,7 @@ _ALL = (
         *("dino_vits8", "DINO ViT-S/8", "vit", "vit_small_patch8_224.dino"),
         megabytes=87,
         licence="Apache-2.0",
-        seconds=1.2,
+        seconds=1.5,
         side=280,
         patch=8,
         depth=12,
@@ -75,7 +76,7 @@ _ALL = (
         *("dino_vits16", "DINO ViT-S/16", "vit", "vit_small_patch16_224.dino"),
         megabytes=87,
         licence="Apache-2.0",
-        seconds=1.2,
+        seconds=1.5,
         side=560,
         patch=16,
         depth=12,
@@ -84,7 +85,7 @@ _ALL = (
         *("dinov2_vits14", "DINOv2 ViT-S/14", "vit", "vit_small_patch14_dinov2.lvd142m"),
         megabytes=88,
         licence="Apache-2.0",
-        seconds=1.2,
+        seconds=1.5,
         side=490,
         patch=14,
         depth=12,
@@ -93,7 +94,7 @@ _ALL = (
         *("dinov3_vits16", "DINOv3 ViT-S/16", "vit", "vit_small_patch16_dinov3.lvd1689m"),
         megabytes=86,
         licence="DINOv3 License",
-        seconds=1.4,
+        seconds=2.0,
         side=560,
         patch=16,
         depth=12,
