@@ -11,7 +11,7 @@ VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),LIBGL_ALWAYS_SOFTWARE=
 
 export PYTHON
 
-.PHONY: run test lint bench bench-scribbles screenshots clean help system-app system-test
+.PHONY: run test lint bench bench-scribbles bench-unsupervised screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
@@ -38,6 +38,10 @@ bench-scribbles: $(VENV)/ready-test
 	$(if $(DATA),,$(error Say where the image sets lie: make bench-scribbles DATA=folder))
 	$(BIN)/unseg-studio bench scribbles --data $(DATA) $(BENCH_ARGS)
 
+bench-unsupervised: $(VENV)/ready-app
+	$(if $(DATA),,$(error Say where the image sets lie: make bench-unsupervised DATA=folder))
+	$(BIN)/unseg-studio bench unsupervised --data $(DATA) $(BENCH_ARGS)
+
 screenshots: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.screenshots
 
@@ -52,6 +56,8 @@ help:
 	@echo "make bench        measure how fast a stroke is answered on this machine"
 	@echo "make bench-scribbles DATA=folder"
 	@echo "                  play image sets with scribbles, beside other methods; BENCH_ARGS='--quick'"
+	@echo "make bench-unsupervised DATA=folder"
+	@echo "                  score proposals without labels, beside other methods; BENCH_ARGS='--quick'"
 	@echo "make screenshots  take the pictures in assets/screenshots again"
 	@echo "make clean        remove what the other targets made"
 	@echo "PYTHON=python3.12 uses another Python (3.11 or later)"

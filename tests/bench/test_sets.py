@@ -117,8 +117,6 @@ def test_annotated_objects_are_categories_and_images_stay_whole(make_set):
     (case,) = annotated_of(data, manifest)
     assert case.image.shape == values.shape
     assert (case.annotations[0] == np.where(values == 255, 0, values.astype(int) + 1)).all()
-    (small,) = annotated_of(data, manifest, side=64)
-    assert small.image.shape == small.annotations[0].shape == (64, 64)
 
 
 def test_images_of_one_category_or_of_too_many_are_left_out(make_set):

@@ -62,6 +62,39 @@ def scribbles(
 
 
 @bench.command()
+def unsupervised(
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder of image sets: each with images, masks and a MANIFEST.json."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(
+        "out/bench"
+    ),
+    sets: Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets.")] = None,
+    methods: Annotated[str | None, typer.Option(metavar="A,B", help="Only these methods.")] = None,
+    images: Annotated[int | None, typer.Option(help="Of each set at most.", min=1)] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Of random numbers; 3 where not given.", min=1)
+    ] = None,
+    slow_images: Annotated[
+        int, typer.Option(help="Of each set at most, for slow methods.", min=1)
+    ] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    quick: Annotated[bool, typer.Option("--quick", help="A few images, to see it work.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run into this folder was stopped.")
+    ] = False,
+) -> None:
+    """How good proposals are without a single label: other methods beside ours."""
+    from unseg_studio.bench.unsupervised import run_unsupervised
+    from unseg_studio.bench.unsupervised_plan import UnsupervisedPlan
+
+    plan = UnsupervisedPlan(data, out, _names(sets), _names(methods), images, seeds)
+    plan = replace(plan, slow_images=slow_images, device=device)
+    run_unsupervised(replace(plan, quick=quick, goes_on=resume))
+
+
+@bench.command()
 def fit(
     data: Annotated[
         Path,

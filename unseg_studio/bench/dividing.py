@@ -15,18 +15,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.document import decode
 from unseg_studio.features.efficientnet import STRIDES, pyramid
 from unseg_studio.features.lazy_torch import torch
-from unseg_studio.segmenters import Estimate
+from unseg_studio.segmenters import Estimate, leave_a_core
 
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
-Values = NDArray[np.float64]
 
 MOST_ITERATIONS, ATTEMPTS = 50, 3
 """Of k-means."""
@@ -109,11 +107,12 @@ def spectral_ncut(image: Image, seed: int, *, n_clusters: int) -> Proposal:
 
     Outlines are those of the program's own methods: both go through `decode`.
     """
+    leave_a_core()  # and no more threads than cores: waiting for each other costs a hundredfold
     features = deep_features(image)
     height, width = features.shape[1:]
-    eigenvectors = ncut_eigenvectors(features.reshape(len(features), -1).T, n_clusters)
-    clusters = _clusters(eigenvectors[:, 1:].astype(np.float32), n_clusters, seed)
-    second = eigenvectors[:, 1]
+    eigenvectors = ncut_eigenvectors(features.flatten(1).T, n_clusters)
+    clusters = _clusters(eigenvectors[:, 1:].float().numpy(), n_clusters, seed)
+    second = eigenvectors[:, 1].numpy()
     sides = (second > second.mean()).astype(np.int32)
     labels, halves = (
         _at_full_size(plane.reshape(height, width), image) for plane in (clusters, sides)
@@ -121,12 +120,12 @@ def spectral_ncut(image: Image, seed: int, *, n_clusters: int) -> Proposal:
     return Proposal(labels, off_border(halves))
 
 
-def deep_features(image: Image) -> Values:
+def deep_features(image: Image) -> torch.Tensor:
     """Features of the bundled network on a grid of `NODES` on its longer side.
 
     Returns
     -------
-    ndarray, (C, h, w) float64
+    Tensor, (C, h, w) float64
         Three levels, each of length 1 at each node, less their mean.
     """
     coarse = pyramid(image.rgb, side=NODES * STRIDES[FINEST])[FINEST:]
@@ -141,33 +140,30 @@ def deep_features(image: Image) -> Values:
         for level in coarse
     )
     planes = torch.cat([*levels]).double()
-    return np.asarray((planes - planes.mean(dim=(1, 2), keepdim=True)).numpy())
+    return planes - planes.mean(dim=(1, 2), keepdim=True)
 
 
-def ncut_eigenvectors(features: Values, n: int) -> Values:
+def ncut_eigenvectors(features: torch.Tensor, n: int) -> torch.Tensor:
     """The first eigenvectors of the normalised cut of a dense graph.
 
     Parameters
     ----------
-    features : ndarray, (N, C) float64
+    features : Tensor, (N, C) float64
         Of each node; two nodes are tied by their cosine where that is positive.
     n : int
         How many, with the first, which is constant.
 
     Returns
     -------
-    ndarray, (N, n) float64
+    Tensor, (N, n) float64
         Of the smallest eigenvalues of `(D - W) y = lambda D y`, smallest first.
     """
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.maximum(length, 1e-9)
-    weights = (unit @ unit.T).clip(0)
-    scale = 1 / np.sqrt(np.maximum(weights.sum(axis=1), 1e-9))
-    last, n = len(weights) - 1, min(n, len(weights))
-    affinity = scale[:, None] * weights * scale
-    _, vectors = scipy.linalg.eigh(affinity, subset_by_index=[last - n + 1, last])
-    found = scale[:, None] * vectors[:, ::-1]
-    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=0), 1e-12))
+    unit = torch.nn.functional.normalize(features, dim=1)
+    weights = (unit @ unit.T).clamp(min=0)
+    scale = weights.sum(dim=1).clamp(min=1e-9).rsqrt()
+    _, vectors = torch.linalg.eigh(scale[:, None] * weights * scale)
+    found = scale[:, None] * vectors[:, -n:].flip(1)
+    return torch.nn.functional.normalize(found, dim=0)
 
 
 def off_border(labels: Labels) -> Mask:

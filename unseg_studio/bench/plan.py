@@ -95,7 +95,7 @@ class Plan:
         names = self.sets or tuple(known)
         if self.quick and not self.sets:
             names = tuple(name for name in known if name in MARGINS) or names
-        return {name: known[name] for name in _known(names, known, "set")}
+        return {name: known[name] for name in known_names(names, known, "set")}
 
     def chosen_methods(self) -> dict[str, Method]:
         """Name -> method to play.
@@ -109,7 +109,7 @@ class Plan:
         names = self.methods or tuple(known)
         if self.quick and not self.methods:
             names = tuple(name for name in known if name != PAPER)
-        chosen = {name: known[name] for name in _known(names, known, "method")}
+        chosen = {name: known[name] for name in known_names(names, known, "method")}
         if not self.quick:
             return chosen
         return {name: _hurried(method) for name, method in chosen.items()}
@@ -157,7 +157,8 @@ def _hurried(method: Method) -> Method:
     return method if method.is_ours else replace(method, limit=min(method.limit, QUICK_LIMIT))
 
 
-def _known(names: tuple[str, ...], known: Iterable[str], kind: str) -> tuple[str, ...]:
+def known_names(names: tuple[str, ...], known: Iterable[str], kind: str) -> tuple[str, ...]:
+    """The names, or a ValueError that lists what is known."""
     for name in names:
         if name not in known:
             raise ValueError(f"Unknown {kind} {name!r}; accepted are {', '.join(known)}.")

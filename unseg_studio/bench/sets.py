@@ -162,9 +162,7 @@ def names_of(
     return [path.stem for path in _spread(folder.playable(among), most)]
 
 
-def annotated_of(
-    data: Path, manifest: Manifest, *, most: int | None = None, side: int | None = None
-) -> Iterator[Annotated]:
+def annotated_of(data: Path, manifest: Manifest, *, most: int | None = None) -> Iterator[Annotated]:
     """All images of a set that have a mask, in the order of their names.
 
     Parameters
@@ -175,10 +173,8 @@ def annotated_of(
         From `sets_in`.
     most : int or None
         How many at most, spread evenly over those.
-    side : int or None
-        Rows and columns that are kept of an image; None: all.
     """
-    folder = _Folder(data / manifest["set"], _counts_objects(manifest), side or sys.maxsize)
+    folder = _Folder(data / manifest["set"], _counts_objects(manifest), sys.maxsize)
     for path in _spread(folder.masked(), most):
         yield folder.annotated(path, are_regions=kind_of(manifest) == "region")
 
