@@ -11,8 +11,8 @@ import pytest
 from tests.bench.made_up import disc, dying, endless, failing, picture
 from unseg_studio.bench.game import NoAnswerError
 from unseg_studio.bench.methods import methods
-from unseg_studio.bench.robot import first_strokes
 from unseg_studio.bench.own_process import peak_mib
+from unseg_studio.bench.robot import first_strokes
 from unseg_studio.bench.seats import Seat, chosen_method
 from unseg_studio.data import Image
 

@@ -44,6 +44,9 @@ CERTAIN = 10.0
 INSET = 0.05
 """Part of the height and width that the frame leaves out on each side."""
 
+AWAY = 0.5
+"""A label with less of the border for its size keeps away from it; 1 is what chance would give."""
+
 N_CUTS = 5
 """Iterations of GrabCut."""
 
@@ -167,9 +170,10 @@ def ncut_eigenvectors(features: torch.Tensor, n: int) -> torch.Tensor:
 
 
 def off_border(labels: Labels) -> Mask:
-    """The labels that an object most likely has: those with less of the border than of the image.
+    """The labels that an object most likely has: those that keep away from the border.
 
-    Of two labels this is always exactly one, unless both have as much of one as of the other.
+    A label keeps away when its part of the border is less than half as large as its part of the
+    image, or when no other one is closer to that; of one label alone, nothing is object.
     """
     ids, flat = np.unique(labels, return_inverse=True)
     flat = flat.reshape(labels.shape)
@@ -178,7 +182,8 @@ def off_border(labels: Labels) -> Mask:
     area, border = (
         np.bincount(plane, minlength=len(ids)) / plane.size for plane in (flat.ravel(), flat[edge])
     )
-    return np.asarray((border < area)[flat])
+    nearness = border / area
+    return np.asarray(((nearness <= max(AWAY, nearness.min())) & (nearness < 1))[flat])
 
 
 def _without_object(labels: Labels) -> Proposal:

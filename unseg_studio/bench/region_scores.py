@@ -41,7 +41,7 @@ def foreground_iou(truth: Labels, foreground: Mask) -> float:
     """
     found, object_ = foreground & (truth > 0), truth == OBJECT
     either = np.count_nonzero(found | object_)
-    return np.count_nonzero(found & object_) / either if either else 1.0
+    return float(np.count_nonzero(found & object_) / either) if either else 1.0
 
 
 def is_localised(truth: Labels, foreground: Mask) -> bool:

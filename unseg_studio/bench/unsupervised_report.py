@@ -84,8 +84,8 @@ def legend(kinds: dict[str, str]) -> Iterator[str]:
     if "fg-bg" in kinds.values():
         yield (
             "CorLoc: share of the images on which the box of the largest part found has an IoU of "
-            "0.5 or more with that of an object. Labels that do not say what is object: those with "
-            "less of the border than of the image."
+            "0.5 or more with that of an object. Where labels do not say what is object, it is "
+            "what keeps away from the border."
         )
     if "semantic" in kinds.values():
         yield (
