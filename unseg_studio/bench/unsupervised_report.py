@@ -106,12 +106,8 @@ def remarks(results: Sequence[Result]) -> Iterator[str]:
 def spread(value: Spread) -> str:
     """Mean and, for several seeds, deviation."""
     if math.isnan(value.deviation):
-        return _number(value.mean)
-    return f"{_number(value.mean)} ±{_number(value.deviation)}"
-
-
-def _number(value: float) -> str:
-    return cells.share(value)
+        return cells.share(value.mean)
+    return f"{cells.share(value.mean)} ±{cells.share(value.deviation)}"
 
 
 def _marked(text: str, *, is_best: bool) -> str:
