@@ -388,7 +388,7 @@ class TestEngine:
         window = make_window(idle=False)
         qtbot.waitUntil(finished(window), timeout=60_000)
         assert window.document.labels.min() >= FIRST_CLUSTER
-        assert "k = " in window.panels.segmenter._k.text()
+        assert "k = " in window.panels.segmenter.dial._shown.text()
 
     def test_two_scribbles_and_the_categories_fill_the_image(self, qtbot, window):
         window.canvas.set_brush_radius(2)

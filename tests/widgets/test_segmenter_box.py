@@ -58,39 +58,39 @@ def test_parameters_of_no_preset_are_called_custom(box, document):
 
 
 def test_k_up_asks_for_more_clusters_than_are_shown(qtbot, box, document):
-    qtbot.mouseClick(box._more, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(box.dial._more, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: document.segmenter.min_clusters == 4)
     assert document.segmenter.max_clusters >= 4
 
 
 def test_k_up_twice_asks_for_two_more(qtbot, box, document):
-    box.k_up()
-    box.k_up()
+    box.dial.more()
+    box.dial.more()
     qtbot.waitUntil(lambda: document.segmenter.min_clusters == 5)
 
 
 def test_k_down_asks_for_fewer_clusters_than_are_shown(qtbot, box, document):
     document.report(RunStatus("done", n_labels=7))
-    qtbot.mouseClick(box._fewer, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(box.dial._fewer, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: document.segmenter.max_clusters == 6)
 
 
 def test_k_down_ends_at_the_least_that_the_method_knows(qtbot, box, document):
     for _ in range(30):
-        box.k_down()
+        box.dial.fewer()
     qtbot.waitUntil(lambda: document.segmenter.max_clusters == 2)
     assert document.segmenter.min_clusters <= 2
 
 
 def test_the_fewest_above_the_most_moves_the_most(qtbot, box, document):
-    box._low.setValue(40)
+    box.dial._low.setValue(40)
     qtbot.waitUntil(lambda: document.segmenter.min_clusters == 40)
     assert document.segmenter.max_clusters == 40
 
 
 def test_the_number_of_clusters_is_shown(box, document):
     document.report(RunStatus("running", step=3, total=9, n_labels=11))
-    assert box._k.text() == "k = 11"
+    assert box.dial._shown.text() == "k = 11"
 
 
 def test_fill_goes_both_ways(qtbot, box, document):

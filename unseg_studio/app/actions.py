@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QMenuBar, QToolBar
 from unseg_studio.app.faults import message_of
 from unseg_studio.app.status_line import NO_DOUBT
 from unseg_studio.app.tools import Tool
+from unseg_studio.document import dial
 from unseg_studio.widgets.category_list import HOTKEYS
 from unseg_studio.widgets.icons import icon
 
@@ -117,7 +118,7 @@ def _not_running(window: MainWindow) -> str:
 
 
 def _no_k(window: MainWindow) -> str:
-    if window.panels.segmenter.has_k:
+    if dial.has_k(window.document.segmenter):
         return ""
     return f"{window.document.segmenter.title} has no number of clusters to choose."
 
@@ -175,10 +176,14 @@ COMMANDS: tuple[Command, ...] = (
             "Categories", lambda w: w.document.name_all_clusters()),
     Command("split", "Split cluster", "Cut the cluster under the pointer into two.", "Clusters",
             lambda w: w.split_cluster(), ("Shift+M",), "split"),
-    Command("k_up", "More clusters", "At least one cluster more than is shown.", "Clusters",
-            lambda w: w.panels.segmenter.k_up(), ("K",), "plus", blocked=_no_k),
-    Command("k_down", "Fewer clusters", "At least one cluster less than is shown.", "Clusters",
-            lambda w: w.panels.segmenter.k_down(), ("Shift+K",), "minus", blocked=_no_k),
+    Command("k_up", "More clusters", "One cluster more.", "Clusters",
+            lambda w: w.panels.segmenter.dial.more(), ("K",), "plus", blocked=_no_k),
+    Command("k_down", "Fewer clusters", "One cluster less.", "Clusters",
+            lambda w: w.panels.segmenter.dial.fewer(), ("Shift+K",), "minus", blocked=_no_k),
+    Command("k_less", "k-less", "The image decides how many clusters there are.", "Clusters",
+            lambda w: w.panels.segmenter.dial.toggle_k_less(), ("Ctrl+K",),
+            blocked=lambda w: dial.why_no_k_less(w.document.segmenter),
+            checked=lambda w: w.panels.segmenter.dial.is_k_less),
     Command("run", "Run again", "Start afresh from the scribbles; corrections stay.", "Clusters",
             lambda w: w.document.run(), ("R",), "run", "main"),
     Command("stop", "Stop", "End the run; the labels stay as they are.", "Clusters",
