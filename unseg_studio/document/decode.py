@@ -158,16 +158,19 @@ def answers_of(
     scribbles.require_shape(image.shape)
     context = context or Context.empty(image.shape)
     guide = guide_of(image)
-    posterior, ids = _competitors(estimate, scribbles, context, shape=guide.shape)
+    outlined = estimate.is_outlined and scribbles.is_empty
+    shape = (estimate.scores.shape[1], estimate.scores.shape[2]) if outlined else guide.shape
+    posterior, ids = _competitors(estimate, scribbles, context, shape=shape)
     alone = len(ids) > 1 and set(ids) <= set(scribbles.categories)
     for number, planes in enumerate(_refined(posterior, ids, scribbles, guide, alone=alone), 1):
         shape = (planes.shape[1], planes.shape[2])
         if alone and number < N_ANSWERS:
             labels = _moved(planes, ids, guide, context.previous)
-        elif estimate.is_last or not scribbles.is_empty:
+        elif not outlined and (estimate.is_last or not scribbles.is_empty):
             labels = np.asarray(ids, np.int32)[sharpened(planes, guide)]
         else:
-            # While the first clusters form, a coarse answer in time beats a fine one too late.
+            # Outlines are there; or, while the first clusters form, a coarse answer in time beats
+            # a fine one too late.
             labels = np.asarray(ids, np.int32)[enlarged(planes, guide)]
         settled = (_seeds(scribbles, ids, shape) >= 0) | _decided(context, shape)
         yield Decoded(

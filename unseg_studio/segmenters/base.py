@@ -28,6 +28,8 @@ class Estimate:
         Value of the objective at this step, NaN where there is none.
     is_last : bool
         Nothing follows: this is the settled result.
+    is_outlined : bool
+        The scores change along outlines of the image already, so nobody need look for these.
     """
 
     scores: torch.Tensor
@@ -36,6 +38,7 @@ class Estimate:
     total: int
     loss: float
     is_last: bool = False
+    is_outlined: bool = False
 
     @property
     def n_labels(self) -> int:
@@ -163,6 +166,8 @@ def _unmet(spec: Param, default: Any, value: Any) -> str | None:
     """What is accepted instead of a value, None where it is accepted."""
     if spec.choices:
         return None if value in spec.choices else f"accepted are {', '.join(spec.choices)}"
+    if isinstance(default, str):
+        return None if isinstance(value, str) else "a text is accepted"
     if isinstance(default, bool):
         return None if isinstance(value, bool) else "accepted are True and False"
     if isinstance(value, bool) or not isinstance(value, (int, float)):

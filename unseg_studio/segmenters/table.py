@@ -6,10 +6,12 @@ from dataclasses import fields
 from typing import Any
 
 from unseg_studio.segmenters.base import Segmenter
+from unseg_studio.segmenters.deepcut import DeepCut
 from unseg_studio.segmenters.diffcluster import DiffCluster
 
 SEGMENTERS: dict[str, type[Segmenter]] = {
     DiffCluster.name: DiffCluster,
+    DeepCut.name: DeepCut,
 }
 
 

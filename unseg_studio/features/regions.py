@@ -1,0 +1,296 @@
+"""Regions: the parts that an image falls into by its colours and deep features, without labels.
+
+It begins with the small segments of P. Felzenszwalb and D. Huttenlocher ("Efficient Graph-Based
+Image Segmentation", IJCV 59(2), 2004). Then neighbours are merged, the most alike first, by average
+linkage: what they differ by is the mean contrast along their border, less what is usual inside of
+them, and the distance of their mean colours and deep features. Larger regions need to be more alike
+than small ones.
+
+All pairs that are each other's best partner are merged at once, which gives the same regions as one
+pair after the other as long as a merged pair is no more alike to a third region than both were, and
+takes a few dozen steps over arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unseg_studio.features.lazy_torch import torch
+
+Numbers = NDArray[np.float64]
+Plane = NDArray[np.int32]
+
+SCALE, SMOOTHING, SMALLEST = 12.0, 0.6, 8
+"""Of the segments at the beginning: Felzenszwalb's k, sigma in pixels, pixels of the smallest."""
+
+CONTRAST_SIGMA = 0.8
+"""Of the Gaussian before contrast is measured, in pixels."""
+
+BORDER_WEIGHT, TEXTURE_WEIGHT = 0.5, 0.3
+COLOUR_WEIGHT, DEEP_WEIGHT = 1.2, 0.65
+
+GROWTH = 0.055
+"""Power of the smaller region's pixels by which a difference counts more."""
+
+DEEP_WIDTH = 24
+"""Principal components of the deep features that regions are compared by."""
+
+DEEP_STEP = 4
+"""Pixels of the image to one of the plane on which deep features are averaged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Borders:
+    """Where regions meet.
+
+    Parameters
+    ----------
+    pairs : ndarray, (2, E) int64
+        Two regions each, the smaller number first.
+    lengths : ndarray, (E,) float64
+        Pairs of neighbouring pixels.
+    contrast : ndarray, (E,) float64
+        Sum of the contrast over these.
+    """
+
+    pairs: NDArray[np.int64]
+    lengths: Numbers
+    contrast: Numbers
+
+    def renumbered(self, numbers: NDArray[np.int64]) -> Borders:
+        """Of merged regions: `numbers` has the new one of each."""
+        n_regions = int(numbers.max()) + 1
+        one, other = numbers[self.pairs]
+        apart = one != other
+        keys = np.minimum(one, other)[apart] * n_regions + np.maximum(one, other)[apart]
+        found, place = np.unique(keys, return_inverse=True)
+        return Borders(
+            np.stack(np.divmod(found, n_regions)),
+            np.bincount(place, self.lengths[apart], len(found)),
+            np.bincount(place, self.contrast[apart], len(found)),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """A division of an image and what is known of its parts.
+
+    Parameters
+    ----------
+    plane : ndarray, (H, W) int32
+        Region of each pixel, 0 to N - 1; each is connected.
+    sizes : ndarray, (N,) float64
+        Pixels.
+    colours : ndarray, (N, 3) float64
+        Mean CIE Lab, scaled by its deviation over the image.
+    deep : ndarray, (N, D) float64
+        Mean deep features.
+    texture : ndarray, (N,) float64
+        Mean contrast inside.
+    borders : Borders
+        Between them.
+    """
+
+    plane: Plane
+    sizes: Numbers
+    colours: Numbers
+    deep: Numbers
+    texture: Numbers
+    borders: Borders
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def differences(self) -> Numbers:
+        """What keeps the regions of each border apart, (E,)."""
+        one, other = self.borders.pairs
+        border = BORDER_WEIGHT * self.borders.contrast / self.borders.lengths
+        border -= TEXTURE_WEIGHT * np.minimum(self.texture[one], self.texture[other])
+        colour = np.square(self.colours[one] - self.colours[other]).sum(axis=1)
+        deep = np.square(self.deep[one] - self.deep[other]).sum(axis=1)
+        inside = np.sqrt(COLOUR_WEIGHT**2 * colour + DEEP_WEIGHT**2 * deep)
+        return np.asarray(
+            (border + inside) * np.minimum(self.sizes[one], self.sizes[other]) ** GROWTH
+        )
+
+    def merged(self, limit: float) -> Regions:
+        """Regions whose neighbours all differ by more than a limit."""
+        regions = self
+        while (pairs := regions._closest(limit)).size:
+            regions = regions._joined(pairs)
+        return regions
+
+    def _closest(self, limit: float) -> NDArray[np.int64]:
+        """Pairs that differ least for both of them, at most by the limit: (2, M)."""
+        pairs, differences = self.borders.pairs, self.differences
+        ranks = np.empty(len(differences), np.int64)
+        ranks[np.argsort(differences, kind="stable")] = np.arange(len(ranks))
+        best = np.full(len(self), len(ranks))
+        for side in pairs:
+            np.minimum.at(best, side, ranks)
+        is_best = (best[pairs] == ranks).all(axis=0)
+        return np.asarray(pairs[:, is_best & (differences <= limit)])
+
+    def _joined(self, pairs: NDArray[np.int64]) -> Regions:
+        first, second = pairs
+        kept = np.ones(len(self), bool)
+        kept[second] = False
+        numbers = np.cumsum(kept) - 1
+        numbers[second] = numbers[first]
+        sizes = np.bincount(numbers, self.sizes)
+
+        def mean(values: Numbers) -> Numbers:
+            return np.bincount(numbers, values * self.sizes) / sizes
+
+        return Regions(
+            numbers[self.plane].astype(np.int32),
+            sizes,
+            np.stack([mean(values) for values in self.colours.T], axis=1),
+            np.stack([mean(values) for values in self.deep.T], axis=1),
+            mean(self.texture),
+            self.borders.renumbered(numbers),
+        )
+
+
+def regions(rgb: NDArray[np.uint8], levels: Sequence[torch.Tensor]) -> Regions:
+    """The small regions to begin with.
+
+    Parameters
+    ----------
+    rgb : ndarray, (H, W, 3) uint8
+        The image.
+    levels : sequence of Tensor, (C, h, w) float32
+        Deep features of the whole image, at any resolutions.
+    """
+    plane = _segments(rgb)
+    colours, contrast = _colours(rgb), _contrast(rgb)
+    sizes = np.bincount(plane.ravel()).astype(np.float64)
+    return Regions(
+        plane,
+        sizes,
+        pooled(plane, np.moveaxis(colours, 2, 0)),
+        pooled(plane, _main(levels, plane.shape)),
+        pooled(plane, contrast[None])[:, 0],
+        _borders(plane, contrast),
+    )
+
+
+def pooled(plane: Plane, planes: NDArray[np.float32]) -> Numbers:
+    """The mean of (C, h, w) planes of any resolution over each region of (H, W): (N, C).
+
+    A region too small to hold the centre of a pixel has what lies at its own centre.
+    """
+    n_regions, (height, width) = int(plane.max()) + 1, planes.shape[1:]
+    small = plane
+    if (height, width) != plane.shape:
+        rows, cols = (_centres(n, of) for n, of in zip((height, width), plane.shape, strict=True))
+        small = plane[rows][:, cols]
+    counts = np.bincount(small.ravel(), minlength=n_regions)
+    sums = [np.bincount(small.ravel(), values.ravel(), n_regions) for values in planes]
+    means = np.stack(sums, axis=1) / np.maximum(counts, 1)[:, None]
+    if (missed := np.flatnonzero(counts == 0)).size:
+        rows, cols = _middles(plane, (height, width))
+        means[missed] = planes[:, rows[missed], cols[missed]].T
+    return np.asarray(means)
+
+
+def _centres(n: int, of: int) -> NDArray[np.intp]:
+    """Where the centres of n pixels lie among `of` pixels along the same length."""
+    return ((np.arange(n) + 0.5) * (of / n)).astype(np.intp).clip(0, of - 1)
+
+
+def _middles(plane: Plane, shape: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row and column of the centre of gravity of each region, on a plane of another shape."""
+    sizes = np.bincount(plane.ravel())
+    sums = (np.bincount(plane.ravel(), index.ravel()) for index in np.indices(plane.shape))
+    rows, cols = (
+        (total / sizes * (n / of)).astype(np.intp).clip(0, n - 1)
+        for total, n, of in zip(sums, shape, plane.shape, strict=True)
+    )
+    return rows, cols
+
+
+def _segments(rgb: NDArray[np.uint8]) -> Plane:
+    """Small segments, each connected by the sides of its pixels."""
+    from skimage.measure import label
+    from skimage.segmentation import felzenszwalb
+
+    found = felzenszwalb(rgb, SCALE, SMOOTHING, SMALLEST)
+    return np.asarray(label(found, background=-1, connectivity=1) - 1, np.int32)
+
+
+def _colours(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """CIE Lab, its mean squared distance from its mean 1, (H, W, 3)."""
+    lab = _lab(rgb)
+    spread = np.square(lab - lab.mean(axis=(0, 1))).sum(axis=2).mean()
+    return np.asarray(lab / max(np.sqrt(spread), 1.0), np.float32)
+
+
+def _contrast(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Length of the gradient of CIE Lab, its root mean square 1, (H, W)."""
+    lab = cv2.GaussianBlur(_lab(rgb), (0, 0), CONTRAST_SIGMA)
+    slopes = (cv2.Sobel(lab, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (0, 1))
+    squares = sum(np.square(slope).sum(axis=2) for slope in slopes)
+    return np.asarray(np.sqrt(squares / max(float(np.mean(squares)), 1e-6)), np.float32)
+
+
+def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    unit = np.ascontiguousarray(rgb, np.float32) / np.float32(255)
+    return np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2Lab))
+
+
+def _main(levels: Sequence[torch.Tensor], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The main components of all levels on one plane, their mean squared length 1: (D, h, w)."""
+    height, width = (max(1, round(n / DEEP_STEP)) for n in shape)
+    planes = together(levels, (height, width)).flatten(1)
+    _, axes = torch.linalg.eigh(planes @ planes.T)
+    main = axes[:, -DEEP_WIDTH:].T @ planes
+    main = main / (main.square().sum(dim=0).mean().sqrt() + 1e-6)
+    return main.reshape(-1, height, width).numpy()
+
+
+def together(levels: Sequence[torch.Tensor], shape: tuple[int, int]) -> torch.Tensor:
+    """Deep features of several levels as those of one: (C, h, w), of mean 0 each.
+
+    Each level has length 1 at each of its pixels before its mean is taken away, and a mean squared
+    length of 1 afterwards, so that all count alike.
+    """
+    return torch.cat([_evened(level, shape) for level in levels])
+
+
+def _evened(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    unit = level / (level.norm(dim=0) + 1e-6)
+    plane: torch.Tensor = torch.nn.functional.interpolate(
+        unit[None], shape, mode="bilinear", align_corners=False
+    )[0]
+    plane = plane - plane.mean(dim=(1, 2), keepdim=True)
+    return plane / (plane.square().sum(dim=0).mean().sqrt() + 1e-6)
+
+
+def _borders(plane: Plane, contrast: NDArray[np.float32]) -> Borders:
+    n_regions, keys, values = int(plane.max()) + 1, [], []
+    for here, there in _NEIGHBOURS:
+        one, other = plane[here].astype(np.int64), plane[there].astype(np.int64)
+        apart = one != other
+        one, other = one[apart], other[apart]
+        keys.append(np.minimum(one, other) * n_regions + np.maximum(one, other))
+        values.append(np.maximum(contrast[here][apart], contrast[there][apart]))
+    found, place = np.unique(np.concatenate(keys), return_inverse=True)
+    return Borders(
+        np.stack(np.divmod(found, n_regions)),
+        np.bincount(place, minlength=len(found)).astype(np.float64),
+        np.bincount(place, np.concatenate(values), len(found)),
+    )
+
+
+_NEIGHBOURS = (
+    ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
+    ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
+)
+"""Pixels and those right of them, and below."""

@@ -1,0 +1,567 @@
+"""DeepCut: a small network cuts the graph of one image's deep features into clusters.
+
+A. Aflalo, S. Bagon, T. Kashti, Y. Eldar, "DeepCut: Unsupervised Segmentation using Graph Neural
+Networks Clustering", ICCV Workshops 2023 (arXiv 2212.05853); the objectives are in `cuts`.
+
+With a number of clusters the normalised cut is trained; k-less it is correlation clustering, which
+leaves clusters empty that do not pay. Two presets of this one implementation. `paper`: patches on a
+grid, inner products as weights, as many steps as published. `live`: regions of the image as nodes,
+so that outlines are the image's own; cosines, so that no node is louder than the others; an early
+stop; and for the k-less objective a discrete search behind the network, which keeps whatever has
+less energy.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
+from unseg_studio.features.backbone import FeatureRequest
+from unseg_studio.features.catalogue import BACKBONES, BUNDLED
+from unseg_studio.features.lazy_torch import torch
+from unseg_studio.segmenters import cuts
+from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device
+from unseg_studio.segmenters.correlation import best_clusters
+from unseg_studio.segmenters.graph import Graph, patch_graph, region_graph
+
+MOST_CLUSTERS = 48
+"""Channels of a k-less answer; beyond it the clusters that are most alike are one."""
+
+NETWORK_CLUSTERS = 16
+"""Clusters that the network of the k-less objective may use."""
+
+LARGEST_THRESHOLD = 0.8
+"""Cosine above which two nodes attract each other, at the highest sensitivity."""
+
+FRAME_SIDE = 200
+"""Longer side of the scores of all frames but the last, in pixels."""
+
+RESTING_LOSS, PATIENCE = 1e-4, 5
+"""The live preset stops when the loss has fallen by less than this for so many steps."""
+
+WARM_SHARE = 0.25
+"""Part of `iterations` that a stroke may take: the network has been trained already."""
+
+LEAST = 1e-6
+"""Share below which a cluster's score does not fall."""
+
+AWAY = 0.5
+"""A cluster with less of the border for its size keeps away from it; chance would give 1."""
+
+CERTAIN = 8.0
+"""Score of the cluster of a node in a discrete answer; the others have 0."""
+
+
+@dataclass(frozen=True)
+class DeepCut:
+    """Deep graph cuts; every field is explained by its `Param`."""
+
+    name: ClassVar[str] = "deepcut"
+    title: ClassVar[str] = "DeepCut"
+    summary: ClassVar[str] = (
+        "Groups what deep features say belongs together, into k clusters or as many as it takes."
+    )
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "live": {},
+        "paper": {
+            "graph": "patches",
+            "n_clusters": 2,
+            "iterations": 100,
+            "learning_rate": 0.001,
+            "dropout": 0.25,
+            "patience": 0,
+        },
+    }
+
+    n_clusters: int = param(5, "Clusters", "How many there are.", low=2, high=32, step=1)
+    k_less: bool = param(
+        False, "k-less", "The number of clusters follows the image (correlation clustering)."
+    )
+    sensitivity: float = param(
+        0.5, "Sensitivity", "More of it finds more clusters without k.", low=0.0, high=1.0,
+        step=0.05,
+    )  # fmt: skip
+    stages: str = param(
+        "one", "Stages", "Cut the image once; then cut its objects again; or its background, too.",
+        choices=("one", "objects", "both"),
+    )  # fmt: skip
+    backbone: str = param(
+        BUNDLED, "Backbone", "The network whose features are clustered.", choices=tuple(BACKBONES)
+    )
+    weights: str = param(
+        "", "Weights file", "Of the backbone, for machines without a network.", advanced=True
+    )
+    graph: str = param(
+        "regions", "Nodes", "Regions follow the image's outlines; patches lie on a grid.",
+        choices=("regions", "patches"), advanced=True,
+    )  # fmt: skip
+    iterations: int = param(
+        60, "Iterations", "The most that one cut takes.", low=1, high=10000, step=10, advanced=True
+    )
+    learning_rate: float = param(
+        0.01, "Learning rate", "Larger steps are quicker and less exact.", low=0.0001, high=0.1,
+        step=0.001, advanced=True,
+    )  # fmt: skip
+    dropout: float = param(
+        0.0, "Dropout", "Share of the hidden layer that is left out in each step.", low=0.0,
+        high=0.9, step=0.05, advanced=True,
+    )  # fmt: skip
+    nu: float = param(
+        1.0, "Scribble weight", "How strongly scribbles pull.", low=0.0, high=10.0, step=0.1,
+        advanced=True,
+    )  # fmt: skip
+    patience: int = param(
+        PATIENCE, "Patience", "Stop when the loss rests for this many steps; 0: never.", low=0,
+        high=1000, step=1, advanced=True,
+    )  # fmt: skip
+    seed: int = param(
+        0, "Seed", "The same seed gives the same labels.", low=0, high=2**31 - 1, step=1,
+        advanced=True,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_params(self)
+
+    @property
+    def is_published(self) -> bool:
+        """The graph of the paper."""
+        return self.graph == "patches"
+
+    def fit(self, image: Image, device: str = "auto") -> DeepCutFit:
+        """Make the graph."""
+        place = resolve_device(device)
+        request = FeatureRequest(self.backbone)
+        weights = Path(self.weights) if self.weights else None
+        make = patch_graph if self.is_published else region_graph
+        return DeepCutFit(self, image, make(image, request, weights).to(place))
+
+
+def affinity(segmenter: DeepCut, graph: Graph, *, k_less: bool) -> torch.Tensor:
+    """Weights between the nodes, (N, N): at least 0 for the normalised cut, signed without k."""
+    if segmenter.is_published:
+        alpha = 1.5 / max(segmenter.sensitivity, 1e-3)
+        return cuts.published_affinity(graph.features, k_less=k_less, alpha=alpha)
+    weights = cuts.cosine_affinity(graph.features)
+    weights = weights - threshold(segmenter) if k_less else weights.clamp_min(0)
+    # Regions count by their pixels, as if each of these were a node.
+    return weights * (len(graph) * graph.sizes[:, None] * len(graph) * graph.sizes)
+
+
+def threshold(segmenter: DeepCut) -> float:
+    """Cosine above which nodes attract each other."""
+    return segmenter.sensitivity * LARGEST_THRESHOLD
+
+
+def linked(weights: torch.Tensor, categories: torch.Tensor) -> torch.Tensor:
+    """Weights where nodes of one category are tied as closely as any, and those of two are apart.
+
+    Parameters
+    ----------
+    weights : Tensor, (N, N)
+        From `affinity`.
+    categories : Tensor, (N,) int64
+        Category scribbled on each node, 0 for none.
+    """
+    marked = categories > 0
+    both = marked[:, None] & marked
+    same = both & (categories[:, None] == categories)
+    weights = torch.where(both, weights.min().clamp_max(0), weights)
+    return torch.where(same, weights.abs().max(), weights)
+
+
+@dataclass(frozen=True, eq=False)
+class CutMemory:
+    """Where one cut stands."""
+
+    nodes: torch.Tensor
+    n_clusters: int
+    k_less: bool
+    weights: dict[str, Any]
+    momentum: dict[str, Any]
+    channels: dict[int, int]
+    n_done: int
+    assignment: torch.Tensor | None
+    answer: Answer | None
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a cut says.
+
+    Parameters
+    ----------
+    shares : Tensor, (M, K) float32
+        How sure each node is of each cluster; rows sum to 1.
+    channels : dict of int to int
+        Category -> its cluster.
+    """
+
+    shares: torch.Tensor
+    channels: dict[int, int]
+
+
+class Cut:
+    """One cut of a graph, or of a part of it: a network, and how far it has come.
+
+    Parameters
+    ----------
+    segmenter : DeepCut
+        How to cut.
+    graph : Graph
+        The whole graph.
+    nodes : Tensor, (M,) int64
+        Which of its nodes are cut.
+    n_clusters : int
+        Most clusters.
+    k_less : bool
+        Whether it may be fewer.
+    """
+
+    def __init__(
+        self,
+        segmenter: DeepCut,
+        graph: Graph,
+        nodes: torch.Tensor,
+        *,
+        n_clusters: int,
+        k_less: bool,
+    ) -> None:
+        self.nodes, self.n_clusters, self.k_less = nodes, n_clusters, k_less
+        self.channels: dict[int, int] = {}
+        self._segmenter, self._graph = segmenter, graph.of(nodes)
+        self._assignment: torch.Tensor | None = None
+        self._discrete: Answer | None = None
+        self._n_done = 0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(segmenter.seed)
+            n_features = graph.features.shape[1]
+            self._net = cuts.network(n_features, n_clusters, dropout=segmenter.dropout)
+        self._net.to(graph.features.device)
+        self._optimiser = torch.optim.AdamW(self._net.parameters(), lr=segmenter.learning_rate)
+
+    @property
+    def answer(self) -> Answer:
+        """What it has come to."""
+        return self._discrete or Answer(self.assignment, dict(self.channels))
+
+    @property
+    def assignment(self) -> torch.Tensor:
+        """What the network says, (M, K)."""
+        if self._assignment is None:
+            even = torch.full((len(self.nodes), self.n_clusters), 1 / self.n_clusters)
+            return even.to(self.nodes.device)
+        return self._assignment
+
+    @property
+    def memory(self) -> CutMemory:
+        """What `recalled` goes back to."""
+        weights = {name: tensor.clone() for name, tensor in self._net.state_dict().items()}
+        momentum = copy.deepcopy(self._optimiser.state_dict())
+        return CutMemory(
+            *(self.nodes, self.n_clusters, self.k_less, weights, momentum),
+            channels=dict(self.channels),
+            n_done=self._n_done,
+            assignment=self._assignment,
+            answer=self._discrete,
+        )
+
+    @classmethod
+    def recalled(cls, segmenter: DeepCut, graph: Graph, memory: CutMemory) -> Cut:
+        """The cut as it was."""
+        cut = cls(
+            *(segmenter, graph, memory.nodes),
+            n_clusters=memory.n_clusters,
+            k_less=memory.k_less,
+        )
+        cut._net.load_state_dict(memory.weights)
+        cut._optimiser.load_state_dict(copy.deepcopy(memory.momentum))
+        cut.channels, cut._n_done = dict(memory.channels), memory.n_done
+        cut._assignment, cut._discrete = memory.assignment, memory.answer
+        return cut
+
+    @property
+    def budget(self) -> int:
+        """Steps that are left of the first run, and then a share of it."""
+        most = self._segmenter.iterations
+        if self._segmenter.patience:
+            return max(1, round(max(most - self._n_done, most * WARM_SHARE)))
+        return most
+
+    def steps(self, categories: torch.Tensor) -> Iterator[float]:
+        """Optimise on: the loss of every step. `answer` is what it has come to.
+
+        Parameters
+        ----------
+        categories : Tensor, (M,) int64
+            Category scribbled on each node, 0 for none.
+        """
+        budget, targets = self.budget, self._targets(categories)
+        weights = linked(affinity(self._segmenter, self._graph, k_less=False), categories)
+        if not self.k_less:
+            yield from self._trained(weights, targets, budget, signed=None)
+            return
+        signed = linked(affinity(self._segmenter, self._graph, k_less=True), categories)
+        if self._segmenter.is_published:
+            yield from self._trained(weights, targets, budget, signed=signed)
+            return
+        yield from self._trained(weights, targets, max(1, budget // 2), signed=None)
+        yield from self._trained(weights, targets, max(1, budget // 2), signed=signed)
+        self._discrete = self._searched(signed.cpu().double().numpy(), categories)
+
+    def _trained(
+        self,
+        weights: torch.Tensor,
+        targets: torch.Tensor,
+        budget: int,
+        *,
+        signed: torch.Tensor | None,
+    ) -> Iterator[float]:
+        """Steps towards the normalised cut, or, with signed weights, correlation clustering."""
+        inputs = self._inputs(weights if signed is None else signed)
+        best, quiet = float("inf"), 0
+        for _ in range(budget):
+            logits = self._net(inputs)
+            assignment = logits.softmax(dim=1)
+            if signed is None:
+                loss = cuts.ncut_loss(weights, assignment, len(self.nodes) * self._graph.sizes)
+            else:
+                loss = cuts.correlation_loss(signed, assignment) / signed.abs().sum()
+            if bool((targets >= 0).any()):
+                loss = loss + self._segmenter.nu * torch.nn.functional.cross_entropy(
+                    logits, targets, ignore_index=-1
+                )
+            self._optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimiser.step()
+            self._assignment, self._discrete = assignment.detach(), None
+            self._n_done += 1
+            yield loss.item()
+            quiet = 0 if loss.item() < best - RESTING_LOSS else quiet + 1
+            best = min(best, loss.item())
+            if self._segmenter.patience and quiet >= self._segmenter.patience:
+                return
+
+    def _inputs(self, weights: torch.Tensor) -> torch.Tensor:
+        """What a graph convolution makes of the features before its weights."""
+        if self._segmenter.is_published:
+            return cuts.normalised(weights) @ self._graph.features
+        # Means, since large regions would be louder than small ones otherwise.
+        positive = weights.clamp_min(0)
+        means = positive @ self._graph.features / positive.sum(dim=1, keepdim=True).clamp_min(1e-9)
+        return means / (means.square().sum(dim=1).mean().sqrt() + 1e-9)
+
+    def _searched(self, weights: NDArray[np.float64], categories: torch.Tensor) -> Answer:
+        """The discrete answer of least energy, in the order of the network's clusters."""
+        start = self.assignment.argmax(dim=1).cpu().numpy()
+        found = fewer(weights, best_clusters(weights, start), MOST_CLUSTERS)
+        numbers = torch.from_numpy(in_order_of(start, found)).to(self.nodes.device)
+        shares = CERTAIN * torch.nn.functional.one_hot(numbers).float()
+        return Answer(shares.softmax(dim=1), _most(numbers, categories, list(self.channels)))
+
+    def _targets(self, categories: torch.Tensor) -> torch.Tensor:
+        """Cluster wanted of each node, (M,) int64, -1 for none."""
+        targets = torch.full_like(categories, -1)
+        for category, channel in self.channels.items():
+            targets[categories == category] = channel
+        return targets
+
+    def name(self, categories: torch.Tensor) -> None:
+        """Give each category a cluster: the free one that has most of its nodes.
+
+        Parameters
+        ----------
+        categories : Tensor, (M,) int64
+            Category scribbled on each node, 0 for none.
+        """
+        present = [int(category) for category in categories.unique() if category > 0]
+        self.channels = {c: i for c, i in self.channels.items() if c in present}
+        for category in present:
+            free = set(range(self.n_clusters)) - set(self.channels.values())
+            if category in self.channels or not free:
+                continue
+            votes = self.assignment[categories == category].sum(dim=0)
+            self.channels[category] = max(sorted(free), key=lambda i: float(votes[i]))
+        if self._discrete is not None:
+            numbers = self._discrete.shares.argmax(dim=1)
+            channels = _most(numbers, categories, list(self.channels))
+            self._discrete = Answer(self._discrete.shares, channels)
+
+
+def _most(numbers: torch.Tensor, categories: torch.Tensor, wanted: list[int]) -> dict[int, int]:
+    """Category -> the number that most of its nodes have; no number twice."""
+    named = {category: int(numbers[categories == category].mode().values) for category in wanted}
+    unique = {number: category for category, number in named.items()}
+    return {category: number for number, category in unique.items()}
+
+
+def fewer(
+    weights: NDArray[np.float64], clusters: NDArray[np.int32], most: int
+) -> NDArray[np.int32]:
+    """Join the clusters that lose least by it until there are at most so many; 0 to n - 1."""
+    clusters = np.unique(clusters, return_inverse=True)[1].astype(np.int32)
+    while (n_clusters := int(clusters.max()) + 1) > most:
+        member = np.eye(n_clusters)[clusters]
+        gains = member.T @ weights @ member
+        np.fill_diagonal(gains, -np.inf)
+        one, other = sorted(int(i) for i in np.unravel_index(gains.argmax(), gains.shape))
+        clusters[clusters == other] = one
+        clusters[clusters > other] -= 1
+    return clusters
+
+
+def in_order_of(before: NDArray[np.int64], clusters: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The same clusters, each with the number before of which it shares most nodes.
+
+    The total overlap is largest (Hungarian method); what finds no partner comes after the others.
+    """
+    n_before, n_clusters = int(before.max()) + 1, int(clusters.max()) + 1
+    shared = np.bincount(before * n_clusters + clusters, minlength=n_before * n_clusters)
+    shared = shared.reshape(n_before, n_clusters)
+    rows, columns = linear_sum_assignment(shared, maximize=True)
+    number = np.full(n_clusters, -1)
+    number[columns] = rows
+    free = (i for i in itertools.count() if i not in set(rows))
+    for column in np.flatnonzero(number < 0):
+        number[column] = next(free)
+    return np.asarray(number[clusters], np.int64)
+
+
+class DeepCutFit:
+    """The graph of one image and its cuts."""
+
+    def __init__(self, segmenter: DeepCut, image: Image, graph: Graph) -> None:
+        self._segmenter, self._image, self._graph = segmenter, image, graph
+        self._frame_plane = _shrunk(graph.plane)
+        self._cuts: list[Cut] = []
+
+    def refine(self, scribbles: Scribbles) -> Iterator[Estimate]:
+        """Optimise on, towards the scribbles; see `Fit.refine`."""
+        scribbles.require_shape(self._image.shape)
+        categories = self._scribbled(scribbles)
+        for cut in self._cuts:
+            cut.name(categories[cut.nodes])
+        if self._cuts:
+            yield self._estimate(0, float("nan"))
+        done, loss = 0, float("nan")
+        for cut in self._stages():
+            cut.name(categories[cut.nodes])
+            for loss in cut.steps(categories[cut.nodes]):
+                done += 1
+                yield self._estimate(done, loss)
+        yield self._estimate(done, loss, is_last=True)
+
+    def memory(self) -> object:
+        """The cuts as they are now; see `Fit.memory`."""
+        return tuple(cut.memory for cut in self._cuts)
+
+    def recall(self, memory: object) -> None:
+        """Take the cuts back that an earlier moment had; see `Fit.recall`."""
+        if not isinstance(memory, tuple) or not all(isinstance(m, CutMemory) for m in memory):
+            raise TypeError(f"A memory of DeepCut is needed, not {type(memory).__name__}.")
+        self._cuts = [Cut.recalled(self._segmenter, self._graph, m) for m in memory]
+
+    def _stages(self) -> Iterator[Cut]:
+        """The cuts one after the other; what is cut later depends on what was cut before."""
+        segmenter, every = self._segmenter, torch.arange(len(self._graph))
+        if segmenter.stages == "one":
+            yield self._cut(0, every, segmenter.n_clusters, k_less=segmenter.k_less)
+            return
+        first = self._cut(0, every, 2, k_less=False)
+        yield first
+        objects = objects_of(first.answer.shares.argmax(dim=1).cpu().numpy(), self._graph)
+        inside, outside = (torch.from_numpy(np.flatnonzero(o)) for o in (objects, ~objects))
+        if len(inside) > 1:
+            yield self._cut(1, inside, segmenter.n_clusters, k_less=segmenter.k_less)
+        if segmenter.stages == "both" and len(outside) > 1:
+            yield self._cut(2, outside, 2, k_less=False)
+
+    def _cut(self, place: int, nodes: torch.Tensor, n_clusters: int, *, k_less: bool) -> Cut:
+        """The cut of this stage: the last run's where it cut the same nodes."""
+        nodes = nodes.to(self._graph.features.device)
+        known = self._cuts[place] if place < len(self._cuts) else None
+        if known is None or not torch.equal(known.nodes, nodes):
+            cut = Cut(self._segmenter, self._graph, nodes, n_clusters=n_clusters, k_less=k_less)
+            self._cuts[place:] = [cut]
+        return self._cuts[place]
+
+    def _scribbled(self, scribbles: Scribbles) -> torch.Tensor:
+        """Category that most scribbled pixels of each node have, (N,) int64, 0 for none."""
+        if scribbles.is_empty:
+            return self._graph.sizes.new_zeros(len(self._graph), dtype=torch.int64)
+        small = scribbles.resized(self._graph.plane.shape).ids
+        counts = self._graph.counted(small)[:, 1:]
+        found = np.where(counts.any(axis=1), counts.argmax(axis=1) + 1, 0)
+        return torch.from_numpy(found).to(self._graph.features.device)
+
+    def _estimate(self, done: int, loss: float, *, is_last: bool = False) -> Estimate:
+        shares, ids = self._shares()
+        plane = self._graph.plane if is_last else self._frame_plane
+        scores = shares.clamp_min(LEAST).log().T[:, torch.from_numpy(plane).to(shares.device)]
+        is_outlined = is_last and not self._segmenter.is_published
+        return Estimate(
+            scores, ids, done, max(done, self._total), loss, is_last, is_outlined=is_outlined
+        )
+
+    @property
+    def _total(self) -> int:
+        stages = {"one": 1, "objects": 2, "both": 3}[self._segmenter.stages]
+        return stages * self._segmenter.iterations
+
+    def _shares(self) -> tuple[torch.Tensor, tuple[int, ...]]:
+        """How sure each node is of each id, (N, ids): the last cut of a node decides."""
+        columns: dict[int, torch.Tensor] = {}
+        for place, cut in enumerate(self._cuts):
+            for column in columns.values():
+                column[cut.nodes] = 0
+            category_of = {i: c for c, i in cut.answer.channels.items()}
+            for i, shares in enumerate(cut.answer.shares.T):
+                id_ = category_of.get(i, FIRST_CLUSTER + place * MOST_CLUSTERS + i)
+                column = columns.setdefault(id_, self._graph.sizes.new_zeros(len(self._graph)))
+                column[cut.nodes] += shares
+        return _used(torch.stack([*columns.values()], dim=1), tuple(columns))
+
+
+def _used(shares: torch.Tensor, ids: tuple[int, ...]) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """The columns that win a node, or belong to a category."""
+    winners = set(shares.argmax(dim=1).tolist())
+    kept = [i for i, id_ in enumerate(ids) if i in winners or id_ < FIRST_CLUSTER]
+    return shares[:, kept], tuple(ids[i] for i in kept)
+
+
+def _shrunk(plane: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Every second, third, ... pixel, so that a frame costs little."""
+    step = -(-max(plane.shape) // FRAME_SIDE)
+    return np.ascontiguousarray(plane[::step, ::step])
+
+
+def objects_of(clusters: NDArray[np.int64], graph: Graph) -> NDArray[np.bool_]:
+    """Which nodes are object, by where their clusters lie: right for any number of these.
+
+    The background reaches the border of the image. A cluster is object when its share of the
+    border is less than `AWAY` of its share of the image, or when none is farther from it.
+
+    Parameters
+    ----------
+    clusters : ndarray, (N,) int
+        Cluster of each node.
+    graph : Graph
+        With the nodes.
+
+    Returns
+    -------
+    ndarray, (N,) bool
+    """
+    sizes = np.bincount(clusters, graph.sizes.cpu().numpy())
+    border = np.bincount(clusters, graph.border)
+    nearness = border / np.maximum(sizes, 1e-9)
+    nearness[sizes == 0] = np.inf
+    return np.asarray((nearness <= max(AWAY, nearness.min()))[clusters])

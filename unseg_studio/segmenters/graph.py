@@ -1,0 +1,153 @@
+"""The graph that DeepCut cuts: nodes with deep features, and the pixels that each stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unseg_studio.data import Image
+from unseg_studio.features.backbone import FeatureRequest, Features, extract
+from unseg_studio.features.lazy_torch import torch
+from unseg_studio.features.regions import pooled, regions, together
+
+LARGEST_SIDE = 640
+"""Longer side of the plane that is divided into regions, in pixels."""
+
+LIMIT = 1.5
+"""By how much the regions that are nodes differ from their neighbours at least."""
+
+MOST_NODES = 900
+"""Beyond so many regions the limit grows, so that a textured image costs what others do."""
+
+STRICTER = 1.12
+"""Factor by which the limit grows then."""
+
+FINEST = 2
+"""The first level of a CNN's pyramid whose features count; those before it see edges only."""
+
+PATCHES = 35
+"""Of the published grid: size of a square with as many patches."""
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """What is to be cut.
+
+    Parameters
+    ----------
+    features : Tensor, (N, C) float32
+        Deep features of each node.
+    sizes : Tensor, (N,) float32
+        Share of the image that each node stands for; they sum to 1.
+    plane : ndarray, (h, w) int64
+        Node of each pixel of a plane with the image's proportions.
+    neighbours : Tensor, (2, E) int64
+        Nodes that touch.
+    """
+
+    features: torch.Tensor
+    sizes: torch.Tensor
+    plane: NDArray[np.int64]
+    neighbours: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def border(self) -> NDArray[np.float64]:
+        """Share of the image's border that each node has, (N,)."""
+        edge = self.plane[0], self.plane[-1], self.plane[1:-1, 0], self.plane[1:-1, -1]
+        counts = np.bincount(np.concatenate(edge), minlength=len(self))
+        return counts / counts.sum()
+
+    def counted(self, values: NDArray[np.int32]) -> NDArray[np.int64]:
+        """How many pixels of each node have each value of an (h, w) plane: (N, values)."""
+        n_values = int(values.max()) + 1
+        joint = self.plane.ravel() * n_values + values.ravel()
+        return np.bincount(joint, minlength=len(self) * n_values).reshape(len(self), n_values)
+
+    def to(self, device: torch.device) -> Graph:
+        """The same on another device."""
+        tensors = self.features.to(device), self.sizes.to(device)
+        return Graph(*tensors, self.plane, self.neighbours.to(device))
+
+    def of(self, nodes: torch.Tensor) -> Graph:
+        """The graph of some nodes, (M,) int64, alone; its plane is the whole one."""
+        sizes = self.sizes[nodes]
+        kept = torch.isin(self.neighbours, nodes).all(dim=0)
+        place = torch.zeros_like(self.sizes, dtype=torch.int64)
+        place[nodes] = torch.arange(len(nodes), device=nodes.device)
+        return Graph(
+            self.features[nodes], sizes / sizes.sum(), self.plane, place[self.neighbours[:, kept]]
+        )
+
+
+def region_graph(image: Image, request: FeatureRequest, weights: Path | None = None) -> Graph:
+    """Regions of an image as nodes: outlines are the image's own.
+
+    Parameters
+    ----------
+    image : Image
+        Of any size; regions are found on a plane of at most `LARGEST_SIDE`.
+    request : FeatureRequest
+        Which deep features.
+    weights : Path or None
+        File with the backbone's weights; None: those that are there.
+    """
+    rgb, levels = _fitting(image.rgb), _levels(image, request, weights)
+    found = regions(rgb, levels).merged(LIMIT)
+    limit = LIMIT
+    while len(found) > MOST_NODES:
+        limit *= STRICTER
+        found = found.merged(limit)
+    height, width = levels[0].shape[1:]
+    features = pooled(found.plane, together(levels, (height, width)).numpy())
+    return Graph(
+        torch.from_numpy(features).float(),
+        torch.from_numpy(found.sizes / found.sizes.sum()).float(),
+        found.plane.astype(np.int64),
+        torch.from_numpy(found.borders.pairs),
+    )
+
+
+def patch_graph(image: Image, request: FeatureRequest, weights: Path | None = None) -> Graph:
+    """Patches on a grid as nodes, as published; parameters as in `region_graph`."""
+    levels = _levels(image, request, weights)
+    height, width = _grid(image.shape)
+    planes = levels[0] if len(levels) == 1 else together(levels, (height, width))
+    if planes.shape[1:] != (height, width):
+        height, width = planes.shape[1:]
+    plane = np.arange(height * width).reshape(height, width)
+    pairs = [
+        np.stack([plane[:, :-1].ravel(), plane[:, 1:].ravel()]),
+        np.stack([plane[:-1].ravel(), plane[1:].ravel()]),
+    ]
+    return Graph(
+        planes.flatten(1).T.contiguous(),
+        torch.full((plane.size,), 1 / plane.size),
+        plane,
+        torch.from_numpy(np.concatenate(pairs, axis=1)),
+    )
+
+
+def _levels(image: Image, request: FeatureRequest, weights: Path | None) -> Features:
+    levels = extract(image.rgb, request, file=weights)
+    return levels[FINEST:] if len(levels) > 1 else levels
+
+
+def _grid(shape: tuple[int, int]) -> tuple[int, int]:
+    """As many patches as a square of `PATCHES`, in the image's proportions."""
+    aspect = (shape[0] / shape[1]) ** 0.5
+    return max(1, round(PATCHES * aspect)), max(1, round(PATCHES / aspect))
+
+
+def _fitting(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = LARGEST_SIDE / max(rgb.shape[:2])
+    if scale >= 1:
+        return rgb
+    height, width = (max(1, round(n * scale)) for n in rgb.shape[:2])
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))
