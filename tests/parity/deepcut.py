@@ -49,6 +49,12 @@ PROBES = [0, 5, 12, 23, 29, 35]
 
 TOLERANCE, CURVE_TOLERANCE = 1e-5, 1e-4
 
+_ABSENT: dict[str, dict[str, Any]] = {
+    "torchvision": {"transforms": None},
+    "numba": {"njit": lambda: lambda function: function},
+}
+"""What the authors' modules import and nothing here calls."""
+
 Numbers = dict[str, list[float]]
 """Groups of numbers of one scale, by name."""
 
@@ -77,7 +83,7 @@ class Case:
             values[list(WEAK)] *= 0.3
             values[UNLIKE] = -2 * values.mean(axis=0)
             values[EMPTY] = 0
-        return values.astype(np.float32)
+        return np.asarray(values, np.float32)
 
     def parameters(self) -> list[torch.Tensor]:
         """Weights and biases of the three layers, in the order of the network."""
@@ -133,7 +139,7 @@ class Side:
         for _ in range(STEPS):
             optimiser.zero_grad()
             value = loss(self.affinity, self.assign())
-            value.backward()
+            value.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             found += _listed(value)
         return found
@@ -255,13 +261,12 @@ def _layers(module: torch.nn.Module) -> list[list[torch.nn.Parameter]]:
 
 
 def _official_modules(official: Path) -> tuple[Any, Any, Any]:
-    """`util`, `gnn_pool` and `gnn_pool_cc`; what they import and do not need here may be absent."""
+    """`util`, `gnn_pool` and `gnn_pool_cc`; what they import in vain is not needed."""
     if str(official.resolve()) not in sys.path:
         sys.path.insert(0, str(official.resolve()))
-        for name in ("torchvision", "torchvision.transforms", "numba"):
+        for name, holds in _ABSENT.items():
             sys.modules[name] = types.ModuleType(name)
-        sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"]
-        sys.modules["numba"].njit = lambda: lambda function: function
+            vars(sys.modules[name]).update(holds)
     util, cut, correlation = map(importlib.import_module, ("util", "gnn_pool", "gnn_pool_cc"))
     return util, cut, correlation
 
