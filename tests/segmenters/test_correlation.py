@@ -258,9 +258,46 @@ def test_a_node_that_fits_nowhere_founds_a_cluster():
     assert exchanged(planted(np.array([0, 0, 0, 1])), np.zeros(4, int)).tolist() == [0, 0, 0, 1]
 
 
-def test_clusters_that_attract_each_other_are_joined():
-    weights = graph(40, rest=0.01)
-    assert exchanged(weights, np.repeat([0, 1], 20)).tolist() == [0] * 40
+def test_clusters_are_joined_where_no_sequence_of_moves_would_get_there():
+    halves = np.repeat([0, 1], 2 * PATIENCE)
+    weights = np.where(halves[:, None] == halves[None, :], 1.0, 0.01)
+    assert exchanged(weights, halves).tolist() == [0] * len(halves)
+
+
+def test_nodes_that_are_alone_do_not_use_up_the_patience():
+    # Renaming a lone node costs nothing, but is no move; the block of ten must still leave.
+    truth = np.repeat([0, 1], 10)
+    weights = graph(20 + 2 * PATIENCE, rest=-9.0)
+    weights[:20, :20] = np.where(truth[:, None] == truth[None, :], 1.0, -0.5)
+    start = np.maximum(np.arange(len(weights)) - 19, 0)
+    assert exchanged(weights, start)[:20].tolist() == truth.tolist()
+
+
+def changes(labels: np.ndarray, node: int, target: int) -> bool:
+    """Whether the move is one: not to where the node is, nor from alone to alone."""
+    alone = (labels == labels[node]).sum() == 1
+    return target != labels[node] and not (alone and not (labels == target).any())
+
+
+def best_beginning(weights: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """One sequence of moves of fewer than PATIENCE nodes, everything recomputed at each step."""
+    nodes, labels, free = np.arange(len(labels)), labels.copy(), set(range(len(labels)))
+    best, kept = energy(weights, labels), labels.copy()
+    while free:
+        moves = [
+            (energy(weights, np.where(nodes == node, target, labels)), node, target)
+            for node in free
+            for target in range(labels.max() + 2)
+            if changes(labels, node, target)
+        ]
+        if not moves:
+            break
+        lowest_energy, node, target = min(moves)
+        labels[node] = target
+        free.remove(node)
+        if lowest_energy < best:
+            best, kept = lowest_energy, labels.copy()
+    return kept
 
 
 def test_a_block_leaves_through_moves_that_lose_at_first():
@@ -271,6 +308,16 @@ def test_a_block_leaves_through_moves_that_lose_at_first():
     alone[0] = 1
     assert energy(weights, alone) > energy(weights, np.zeros(20, int))
     assert exchanged(weights, np.zeros(20, int)).tolist() == truth.tolist()
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_round_is_the_joins_and_then_the_best_beginning_of_a_sequence(seed):
+    n_nodes, n_clusters = [(6, 2), (9, 3), (12, 6), (14, 1)][seed % 4]
+    weights = random_graph(n_nodes, seed) - seed % 3  # down to mostly repulsive: nodes alone
+    start = np.arange(n_nodes) % n_clusters
+    plain = best_beginning(weights, contracted(weights, start).astype(int))
+    found = exchanged(weights, start, rounds=1)
+    assert energy(weights, found) == pytest.approx(energy(weights, plain), abs=1e-9)
 
 
 def test_no_rounds_leave_the_clusters_but_for_their_names():
@@ -333,6 +380,14 @@ def test_best_takes_the_optimum_when_it_is_a_start():
         optimum = min(partitions(6), key=lambda labels: energy(weights, np.array(labels)))
         found = best_clusters(weights, np.array(optimum))
         assert energy(weights, found) == energy(weights, np.array(optimum))
+
+
+def test_best_takes_a_start_that_leads_lower_than_single_nodes_do():
+    weights = random_graph(80, seed=0)
+    start = np.arange(80) % 8
+    alone = energy(weights, best_clusters(weights))
+    assert energy(weights, exchanged(weights, start)) < alone
+    assert energy(weights, best_clusters(weights, start)) < alone
 
 
 def test_best_finds_the_optimum_of_nearly_all_small_random_graphs():
