@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter, QPen
 
-from unseg_studio.app.overlay import Argb, Rgb, argb
+from unseg_studio.app.overlay import Argb, argb
 from unseg_studio.app.viewport import Viewport
+from unseg_studio.widgets.colors import Rgb
 
 STOPS: tuple[tuple[float, Rgb, float], ...] = (
     (0.0, (0, 0, 0), 0.55),

@@ -6,7 +6,6 @@ the colour already multiplied by the opacity, as Qt blends it fastest.
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -15,34 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import FIRST_CLUSTER, NOTHING, Category
+from unseg_studio.widgets.colors import Rgb, cluster_rgb
 
 Ids = NDArray[np.int32]
 Argb = NDArray[np.uint32]
 Mask = NDArray[np.bool_]
-Rgb = tuple[int, int, int]
 
 BLACK: Rgb = (0, 0, 0)
 WHITE: Rgb = (255, 255, 255)
 GREY: Rgb = (128, 128, 128)
 
-_GOLDEN = 0.618033988749895
-"""Steps of this part of the colour circle never come close to an earlier one."""
-
-_TONES = ((0.34, 0.97), (0.40, 0.74), (0.26, 0.87))
-"""Saturation and value of clusters in turn: quiet beside the colours of categories."""
-
-
 _BORDER = 1.6
 """So much more opaque than the fill is a border."""
-
-
-@lru_cache(maxsize=4096)
-def cluster_rgb(id_: int) -> Rgb:
-    """The pastel colour of a cluster without a name; the same for the same id, always."""
-    number = id_ - FIRST_CLUSTER
-    saturation, value = _TONES[number % len(_TONES)]
-    red, green, blue = colorsys.hsv_to_rgb((0.55 + number * _GOLDEN) % 1, saturation, value)
-    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def id_rgb(id_: int, categories: Sequence[Category]) -> Rgb:

@@ -11,7 +11,14 @@ from unseg_studio.app.canvas import Canvas
 from unseg_studio.app.contrast_box import ContrastBox
 from unseg_studio.app.display_box import DisplayBox
 from unseg_studio.document import Document, Live
-from unseg_studio.widgets import CategoryList, CorrectionsBox, ExportBox, RunBar, SegmenterBox
+from unseg_studio.widgets import (
+    CategoryList,
+    CorrectionsBox,
+    ExportBox,
+    FilmstripBar,
+    RunBar,
+    SegmenterBox,
+)
 
 WIDTH = 300
 """Least width of a dock, in pixels; everything in it is made for that."""
@@ -19,7 +26,10 @@ WIDTH = 300
 HEIGHTS = {"Categories": 230, "Run": 110, "Clusters": 380}
 """Of the docks at the first start, in pixels."""
 
-WHOLE = frozenset({"Categories", "Run"})
+_RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
+_BELOW = Qt.DockWidgetArea.BottomDockWidgetArea
+
+WHOLE = frozenset({"Categories", "Run", "Filmstrip"})
 """Docks that are never scrolled."""
 
 
@@ -33,6 +43,7 @@ class Panels:
     corrections: CorrectionsBox
     contrast: ContrastBox
     export: ExportBox
+    filmstrip: FilmstripBar
 
     @classmethod
     def of(cls, document: Document, live: Live, canvas: Canvas) -> Panels:
@@ -44,13 +55,15 @@ class Panels:
             CorrectionsBox(document, live),
             ContrastBox(document, canvas),
             ExportBox(document, live),
+            FilmstripBar(document, live),
         )
 
 
 class Docks:
-    """The docks on the right: made once, filled for every document.
+    """The docks: made once, filled for every document.
 
-    Categories and the run are always in sight; the others are tabs.
+    On the right, categories and the run are always in sight; the others are tabs. The filmstrip
+    lies below the canvas, and is hidden until somebody asks for it: it costs height and time.
     """
 
     def __init__(self, window: QMainWindow, display: DisplayBox) -> None:
@@ -64,6 +77,9 @@ class Docks:
         for name in ("Correct", "Display", "Export"):
             window.tabifyDockWidget(first_tab, self._docks[name])
         first_tab.raise_()
+        self._docks["Filmstrip"] = self._make_dock("Filmstrip", _BELOW)
+        self._docks["Filmstrip"].hide()
+        window.setCorner(Qt.Corner.BottomRightCorner, _RIGHT)
         self._display_slot = self._make_display_area()
 
     def __getitem__(self, name: str) -> QDockWidget:
@@ -80,6 +96,7 @@ class Docks:
         self._put("Clusters", panels.segmenter)
         self._put("Correct", panels.corrections)
         self._put("Export", panels.export)
+        self._put("Filmstrip", panels.filmstrip)
         old = self._display_slot.takeAt(1)
         if old is not None and (widget := old.widget()) is not None:
             widget.deleteLater()
@@ -94,7 +111,7 @@ class Docks:
             Qt.Orientation.Vertical,
         )
 
-    def _make_dock(self, name: str) -> QDockWidget:
+    def _make_dock(self, name: str, area: Qt.DockWidgetArea = _RIGHT) -> QDockWidget:
         dock = QDockWidget(name, self._window)
         dock.setObjectName(f"dock_{name}")
         dock.setMinimumWidth(WIDTH)
@@ -105,7 +122,7 @@ class Docks:
         )
         if name not in WHOLE:
             dock.setWidget(_make_area())
-        self._window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        self._window.addDockWidget(area, dock)
         return dock
 
     def _make_display_area(self) -> QVBoxLayout:

@@ -88,6 +88,7 @@ class MainWindow(QMainWindow):
         self.canvas.hovered.connect(self._on_hovered)
         self.canvas.files_dropped.connect(self.files.open_dropped)
         self.canvas.installEventFilter(self)
+        self._docks["Filmstrip"].visibilityChanged.connect(lambda _: self.actions_.refresh())
         self.display.contours_changed.connect(lambda _: self.actions_.refresh())
         self.display.uncertainty_changed.connect(self._on_uncertainty_toggled)
         self.actions_["uncertainty"].changed.connect(self._tell_display)
@@ -167,6 +168,15 @@ class MainWindow(QMainWindow):
     def toggle_uncertainty(self) -> None:
         """Show where the labels are in doubt, or the labels alone."""
         self.display.set_uncertainty(not self.display.uncertainty)
+
+    def toggle_filmstrip(self) -> None:
+        """Show the strip of thumbnails, or hide it."""
+        self._docks["Filmstrip"].setVisible(not self.filmstrip_shown)
+
+    @property
+    def filmstrip_shown(self) -> bool:
+        """The strip of thumbnails has a place in the window."""
+        return not self._docks["Filmstrip"].isHidden()
 
     def go_to_next_stroke(self) -> None:
         """Show the place where one stroke would help most, and say what it would decide."""
@@ -278,6 +288,8 @@ class MainWindow(QMainWindow):
     def _add_dock_menu(self) -> None:
         view = self.menuBar().findChild(QObject, "menu_View")
         for dock in self._docks.all():
+            if dock is self._docks["Filmstrip"]:
+                continue  # a command of its own, with a button
             view.addAction(dock.toggleViewAction())  # type: ignore[union-attr]
 
     # The person
@@ -385,6 +397,7 @@ class MainWindow(QMainWindow):
         self.settings.setValue("window/state", self.saveState())
         self.hide()
         self.live.close()
+        self.panels.filmstrip.filmstrip.close()
         super().closeEvent(event)
 
     def leave(self) -> None:

@@ -2,10 +2,12 @@
 
 from unseg_studio.document.decode import Context, Decoded, decode, decoded
 from unseg_studio.document.document import Document, DocumentEvents, joined_tables
+from unseg_studio.document.filmstrip import Filmstrip
 from unseg_studio.document.live import PULL_MS, SOON_MS, Live, pull_ms
 from unseg_studio.document.solve import Fits, Frame, Run, solve
 from unseg_studio.document.split import Parts, parts_of
 from unseg_studio.document.state import RunStatus, State
+from unseg_studio.document.thumbnails import Strip, StripJob, Thumbnail, Variant, variants_of
 from unseg_studio.document.timeline import Moment
 from unseg_studio.document.worker import Failure, Job, Worker
 
@@ -17,6 +19,7 @@ __all__ = [
     "Document",
     "DocumentEvents",
     "Failure",
+    "Filmstrip",
     "Fits",
     "Frame",
     "Job",
@@ -26,6 +29,10 @@ __all__ = [
     "Run",
     "RunStatus",
     "State",
+    "Strip",
+    "StripJob",
+    "Thumbnail",
+    "Variant",
     "Worker",
     "decode",
     "decoded",
@@ -33,4 +40,5 @@ __all__ = [
     "parts_of",
     "pull_ms",
     "solve",
+    "variants_of",
 ]

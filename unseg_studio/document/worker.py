@@ -11,6 +11,8 @@ The order that matters, in time from top to bottom:
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import closing
@@ -19,9 +21,13 @@ from typing import Protocol
 
 from unseg_studio.document.solve import Fits, Frame, Wanted
 from unseg_studio.document.split import Parts
+from unseg_studio.document.thumbnails import Strip
 from unseg_studio.segmenters import Estimate, leave_a_core
 
 log = logging.getLogger(__name__)
+
+PATIENT = 10
+"""Niceness of a worker that is not urgent: what the person waits for has the cores first."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,16 @@ class Failure:
     error: Exception
 
 
-Result = Frame | Parts | Failure
+Answer = Frame | Parts | Strip
+"""What jobs come to."""
+
+Result = Answer | Failure
 
 
 class Job(Protocol):
     """Something to compute, with everything that it needs, as it was when it was asked for."""
 
-    def results(self, fits: Fits, wanted: Wanted, /) -> Generator[Frame | Parts | None, None, None]:
+    def results(self, fits: Fits, wanted: Wanted, /) -> Generator[Answer | None, None, None]:
         """Called once, in the worker's thread.
 
         Every yield is a place to stop; None where there is nothing to show. What is dear and
@@ -48,9 +57,16 @@ class Job(Protocol):
 
 
 class Worker:
-    """Runs jobs in a thread of its own; usable from one asking thread, without Qt."""
+    """Runs jobs in a thread of its own; usable from one asking thread, without Qt.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    is_urgent : bool
+        False: other threads go first where cores are scarce.
+    """
+
+    def __init__(self, *, is_urgent: bool = True) -> None:
+        self._is_urgent = is_urgent
         self._wake = threading.Condition()
         self._job: Job | None = None
         self._serial = 0
@@ -79,11 +95,12 @@ class Worker:
         with self._wake:
             return self._wake.wait_for(lambda: self._mail is not None, timeout=seconds)
 
-    def close(self) -> None:
-        """Cancel and end the thread."""
+    def close(self, *, wait: bool = True) -> None:
+        """Cancel and end the thread; `wait`: until it has ended, at the next yield of its job."""
         self._closing = True
         self._supersede(None)
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     def _supersede(self, job: Job | None) -> None:
         with self._wake:
@@ -92,6 +109,8 @@ class Worker:
             self._wake.notify_all()
 
     def _loop(self) -> None:
+        if not self._is_urgent:
+            _let_others_go_first()
         while (task := self._next()) is not None:
             serial, job = task
             try:
@@ -124,3 +143,9 @@ class Worker:
             if serial == self._serial:
                 self._mail = result
                 self._wake.notify_all()
+
+
+def _let_others_go_first() -> None:
+    """Of this thread and of those that torch begins in it, where the system can do that."""
+    if sys.platform == "linux":  # elsewhere, niceness is of the whole process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PATIENT)

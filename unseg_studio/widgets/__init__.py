@@ -10,6 +10,7 @@ from unseg_studio.widgets.export_box import (
     ExportJob,
     ExportWish,
 )
+from unseg_studio.widgets.filmstrip import FilmstripBar
 from unseg_studio.widgets.form import Form, FormField, fields_of_options, fields_of_segmenter
 from unseg_studio.widgets.pump import Pump
 from unseg_studio.widgets.run_bar import RunBar, figures
@@ -24,6 +25,7 @@ __all__ = [
     "ExportForm",
     "ExportJob",
     "ExportWish",
+    "FilmstripBar",
     "Form",
     "FormField",
     "Pump",
