@@ -86,7 +86,8 @@ def download(
 
 
 _OTHERWISE = (
-    "without a network, bring their file and name it with --weights FILE. "
+    "without a network, bring their file: choose it in the window, or name it with "
+    "--weights FILE. "
     "The bundled backbone needs no download."
 )
 

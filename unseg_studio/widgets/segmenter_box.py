@@ -10,6 +10,8 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 
 from unseg_studio.document import Document, Live, RunStatus, dial
 from unseg_studio.segmenters import SEGMENTERS, Segmenter, make_segmenter
+from unseg_studio.widgets import backbone_box
+from unseg_studio.widgets.backbone_box import BackboneBox
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.form import Form, fields_of_segmenter
 from unseg_studio.widgets.k_dial import KDial
@@ -19,7 +21,7 @@ APPLY_MS = 250
 """A change is applied when the person has rested this long."""
 
 CUSTOM = "custom"
-ELSEWHERE = frozenset(dial.FIELDS)
+ELSEWHERE = frozenset((*dial.FIELDS, *backbone_box.FIELDS))
 """Parameters that have a widget of their own, and no line in the form."""
 
 
@@ -43,10 +45,13 @@ class SegmenterBox(QWidget):
         self._preset = QComboBox()
         self._preset.setToolTip("A set of parameters that belong together.")
         self.dial = KDial(document.segmenter)
+        self.backbone = BackboneBox()
         self._form = self._make_form()
         self._fill = self._make_fill()
         self._timer = QTimer(self, singleShot=True, interval=APPLY_MS)
-        self._layout = column(self, self._make_head(), self.dial, self._form, self._fill)
+        self._layout = column(
+            self, self._make_head(), self.dial, self.backbone, self._form, self._fill
+        )
         self._layout.addStretch(1)
         self._on_segmenter_changed(document.segmenter)
         self._on_status_changed(document.status)
@@ -54,6 +59,7 @@ class SegmenterBox(QWidget):
         self._method.activated.connect(self._on_method_chosen)
         self._preset.textActivated.connect(self._on_preset_chosen)
         self.dial.wished.connect(lambda values: self._wish(**values))
+        self.backbone.wished.connect(lambda values: self._wish(**values))
         self._fill.toggled.connect(document.set_fill)
         self._timer.timeout.connect(self._apply)
         follow(self, document.events.segmenter_changed, self._on_segmenter_changed)
@@ -106,8 +112,7 @@ class SegmenterBox(QWidget):
     def _wish(self, **values: Any) -> None:
         """Show at once, apply when the person rests."""
         self._wishes.update(values)
-        segmenter = self._document.segmenter
-        self.dial.show_values(segmenter, {**asdict(segmenter), **self._wishes})
+        self._show_values({**asdict(self._document.segmenter), **self._wishes})
         self._timer.start()
 
     def _apply(self) -> None:
@@ -126,12 +131,18 @@ class SegmenterBox(QWidget):
         self._method.setToolTip(segmenter.summary)
         self._show_presets(segmenter)
         values = asdict(segmenter)
-        self.dial.show_values(segmenter, values)
+        self._show_values(values)
         if segmenter.name != self._form_is_of:
             old, self._form = self._form, self._make_form()
             self._layout.replaceWidget(old, self._form)
             old.deleteLater()
         self._form.show_values(values)
+
+    def _show_values(self, values: dict[str, Any]) -> None:
+        """What has a widget of its own."""
+        self.dial.show_values(self._document.segmenter, values)
+        self.backbone.setVisible(backbone_box.BACKBONE in values)
+        self.backbone.show_values(values)
 
     def _show_presets(self, segmenter: Segmenter) -> None:
         names = list(segmenter.presets)
