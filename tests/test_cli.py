@@ -204,6 +204,26 @@ def test_a_plane_of_a_stack_is_chosen(segment, run, tmp_path):
     assert (entry["file_name"], entry["plane"]) == ("stack_z0002.tif", 2)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--k", "3"], {"n_clusters": 3, "k_less": False}),
+        (["--k-less"], {"k_less": True, "sensitivity": 0.5}),
+        (["--k-less", "--sensitivity", "0.8"], {"k_less": True, "sensitivity": 0.8}),
+        (["--backbone", "efficientnet_lite0"], {"backbone": "efficientnet_lite0", "weights": ""}),
+    ],
+)
+def test_the_number_of_clusters_is_given_or_left_to_the_image(
+    run, tmp_path, image, arguments, expected
+):
+    deepcut = ("--method", "deepcut", "--set", "iterations=3")
+    code, out, err = run("segment", image, "--out", tmp_path / "out", *deepcut, *arguments)
+    assert (code, err) == (0, "")
+    info = json.loads(Path(out.strip()).read_text())["info"]["unseg_studio"]
+    made = info["provenance"]["1"]["parameters"]
+    assert {name: made[name] for name in expected} == expected
+
+
 def test_small_parts_are_left_out(segment, image):
     _, out, _ = segment(image, "--min-area", 10_000)
     assert json.loads(Path(out.strip()).read_text())["annotations"] == []
@@ -389,7 +409,7 @@ def test_a_bad_image_does_not_cost_the_good_ones(segment, tmp_path, image):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--method", "deepcat"], "Unknown method 'deepcat'; accepted are diffcluster."),
+        (["--method", "deepcat"], "Unknown method 'deepcat'; accepted are deepcut, diffcluster."),
         (["--preset", "slow"], "no preset 'slow'; accepted are live, paper."),
         (["--set", "colour=3"], "no parameter 'colour'; accepted are max_clusters, "),
         (["--set", "seed"], "--set was given 'seed'; accepted is name=value"),
@@ -408,6 +428,36 @@ def test_a_bad_image_does_not_cost_the_good_ones(segment, tmp_path, image):
 )
 def test_a_word_that_is_not_accepted(segment, image, old, arguments, sentence):
     assert_refused(segment(image, *arguments), sentence, old)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--k", "3", "--k-less"], "--k and --k-less were both given; accepted is one of them."),
+        (["--sensitivity", "0.8"], "--sensitivity was given without --k-less; add it"),
+        (["--k-less", "--sensitivity", "2"], "Invalid value for '--sensitivity': "),
+        (["--backbone", "resnet"], "backbone is 'resnet'; accepted are efficientnet_lite0, "),
+        (["--backbone", "dino_vits8"], "The weights of DINO ViT-S/8 are not on this machine"),
+        (["--backbone", "dino_vits8", "--weights", "w.pth"], "There is no weights file 'w.pth'"),
+        (["--weights", "w.pth"], "brings its weights, but the file 'w.pth' was given"),
+    ],
+)
+def test_features_and_clusters_that_cannot_be_had(run, image, tmp_path, old, arguments, sentence):
+    out = ("--out", tmp_path / "out")
+    outcome = run("segment", image, *out, "--method", "deepcut", *arguments)
+    assert_refused(outcome, sentence, old)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--k-less"], "DiffCluster always needs a number of clusters; choose DeepCut"),
+        (["--backbone", "dino_vits8"], "diffcluster uses no backbone; accepted are max_clusters, "),
+        (["--weights", "w.pth"], "diffcluster uses no weights; accepted are max_clusters, "),
+    ],
+)
+def test_a_method_that_has_no_such_thing(segment, image, old, arguments, sentence):
+    assert_refused(segment(image, "--method", "diffcluster", *arguments), sentence, old)
 
 
 def test_no_image_at_all(segment, old):

@@ -86,6 +86,20 @@ def segment(
     method: Annotated[str | None, typer.Option(help="One that `info` lists.")] = None,
     preset: Annotated[str | None, typer.Option(help="Of the method, such as live.")] = None,
     k: Annotated[int | None, typer.Option("--k", help="Most clusters.")] = None,
+    k_less: Annotated[
+        bool, typer.Option("--k-less", help="The image decides how many clusters there are.")
+    ] = False,
+    sensitivity: Annotated[
+        float | None,
+        typer.Option(help="With --k-less: more of it gives more clusters.", min=0.0, max=1.0),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Network whose features are clustered.")
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its weights, for machines without a network."),
+    ] = None,
     scribbles: Annotated[
         Path | None,
         typer.Option(
@@ -109,9 +123,10 @@ def segment(
     """Segment images without a window; every cluster becomes a category."""
     from unseg_studio.cli.batch import Batch, run_batch
     from unseg_studio.cli.guidance import Guidance
-    from unseg_studio.cli.settings import chosen_segmenter
+    from unseg_studio.cli.settings import Asked, chosen_segmenter
 
-    segmenter = chosen_segmenter(method, preset, k=k, settings=settings or ())
+    asked = Asked(k, k_less, sensitivity, backbone, weights)
+    segmenter = chosen_segmenter(method, preset, asked=asked, settings=settings or ())
     guidance = Guidance.read(scribbles, start)
     batch = Batch(segmenter, guidance, out, format, device, plane, min_area)
     with reporting(len(images)) as reporter:

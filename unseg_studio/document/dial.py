@@ -58,10 +58,17 @@ def with_k(segmenter: Segmenter, k: K) -> Segmenter:
     ValueError
         If the method does not accept it.
     """
-    return replace(segmenter, **_values(segmenter, k))
+    return replace(segmenter, **values_of(segmenter, k))
 
 
-def _values(segmenter: Segmenter, k: K) -> dict[str, Any]:
+def values_of(segmenter: Segmenter, k: K) -> dict[str, Any]:
+    """The parameters that `with_k` changes, with their new values.
+
+    Raises
+    ------
+    ValueError
+        If the method does not know of a number, or of none.
+    """
     if k is None:
         if reason := why_no_k_less(segmenter):
             raise ValueError(reason)
