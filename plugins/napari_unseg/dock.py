@@ -23,6 +23,7 @@ from unseg_studio.widgets import (
     ExportBox,
     ExportJob,
     ExportWish,
+    FilmstripBar,
     Pump,
     RunBar,
     SegmenterBox,
@@ -76,7 +77,9 @@ class Panels(QWidget):
         export = ExportBox(document, live)
         column(
             self, row(self._undo, self._redo), RunBar(document, live), categories,
-            _folded("Clusters and parameters", segmenter), _folded("Export", export), margin=0,
+            _folded("Clusters and parameters", segmenter),
+            _seldom("Compare numbers of clusters", FilmstripBar(document, live)),
+            _folded("Export", export), margin=0,
         ).addStretch(1)  # fmt: skip
         Pump(document, live, self)
         self._on_history_changed()
@@ -266,6 +269,14 @@ def _folded(title: str, content: QWidget) -> QCollapsible:
     box.layout().setContentsMargins(0, 0, 0, 0)
     box.content().layout().setContentsMargins(0, 0, 0, 0)
     box.collapse(animate=False)
+    return box
+
+
+def _seldom(title: str, content: QWidget) -> QCollapsible:
+    """Folded, and hidden then: what is only folded counts as visible, and would go on working."""
+    box = _folded(title, content)
+    content.hide()
+    box.toggled.connect(content.setVisible)
     return box
 
 

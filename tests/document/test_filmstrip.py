@@ -90,7 +90,7 @@ class TestVariants:
     def test_a_method_that_needs_k_is_compared_by_its_limits(self) -> None:
         variants = variants_of(DiffCluster(mu=3.0))
         assert [v.k for v in variants] == [2, 3, 4, 5, 6, 7, 8]
-        assert variants[-1].segmenter == DiffCluster(mu=3.0, max_clusters=8)
+        assert variants[-1].segmenter == DiffCluster(mu=3.0, min_clusters=8, max_clusters=16)
 
     @pytest.mark.parametrize("other", [MadeUp(n_clusters=7), MadeUp(k_less=True)])
     def test_the_chosen_number_makes_no_difference(self, other: MadeUp) -> None:
@@ -264,6 +264,15 @@ class TestFilmstrip:
         complete(filmstrip)
         assert filmstrip.message == "The weights are not there; download them."
         assert not filmstrip.may_begin
+        document.run()
+        assert filmstrip.message == ""
+        assert filmstrip.may_begin
+
+    def test_other_parameters_are_another_try(
+        self, filmstrip: Filmstrip, document: Document
+    ) -> None:
+        document.set_segmenter(MadeUp(fails="The weights are not there; download them."))
+        complete(filmstrip)
         document.set_segmenter(MadeUp())
         assert filmstrip.message == ""
         assert filmstrip.may_begin

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -218,3 +220,26 @@ def test_close_ends_an_idle_thread_and_may_be_repeated() -> None:
 
 def test_waiting_for_nothing_ends(worker: Worker) -> None:
     assert not worker.wait(0.0)
+
+
+def test_a_program_that_ends_while_a_job_runs_waits_for_its_next_yield() -> None:
+    program = """
+import threading
+from unseg_studio.document import Worker
+begun = threading.Event()
+class Endless:
+    def results(self, fits, wanted):
+        try:
+            while True:
+                begun.set()
+                yield None
+        finally:
+            print("the job was closed")
+worker = Worker()
+worker.submit(Endless())
+begun.wait()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "the job was closed\n", "")

@@ -8,10 +8,11 @@ import threading
 import numpy as np
 import pytest
 from napari_unseg.dock import WIDTH, Dock, palette_of
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QPushButton
 
-from unseg_studio.widgets import ExportWish
+from unseg_studio.widgets import ExportWish, FilmstripBar
 
 WAIT_MS = 20_000
 
@@ -136,3 +137,20 @@ def test_closing_the_dock_ends_the_worker_and_deletes_it(qtbot, viewer, dock, se
 def test_a_hidden_dock_goes_on_working(qtbot, viewer, dock, session):
     dock.parent().hide()
     wait_until_done(qtbot, dock)
+
+
+def test_numbers_of_clusters_are_compared_once_that_is_unfolded(qtbot, viewer, session, dock):
+    viewer.window._qt_window.show()
+    wait_until_done(qtbot, dock)
+    strip = dock.panels.findChild(FilmstripBar)
+    assert not strip.isVisible()
+    assert len(workers()) == 1
+    folded = next(
+        b for b in dock.findChildren(QPushButton) if b.text() == "Compare numbers of clusters"
+    )
+    qtbot.mouseClick(folded, Qt.MouseButton.LeftButton)
+    card = next(iter(strip._cards.values()))
+    qtbot.waitUntil(lambda: card.lines[1] != "…", timeout=WAIT_MS)
+    assert strip.height() >= card.height()
+    qtbot.mouseClick(folded, Qt.MouseButton.LeftButton)
+    assert not strip.filmstrip.is_working

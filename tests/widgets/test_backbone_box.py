@@ -296,11 +296,14 @@ class TestLost:
         qtbot.mouseClick(dialog.keep_button, LEFT)
         qtbot.waitUntil(lambda: document.segmenter.backbone == BUNDLED)
 
-    def test_its_weights_come_and_the_run_can_be_made(self, qtbot, lost, document, server):
+    def test_its_weights_come_and_the_run_is_made(self, qtbot, lost, document, live, server):
+        live.stop()
+        assert not document.status.is_busy
         qtbot.mouseClick(lost._get, LEFT)
         qtbot.mouseClick(shown(lost)[0].download_button, LEFT)
         qtbot.waitUntil(lambda: "87 MB downloaded" in lost._facts.text())
         assert not lost._get.isVisible()
+        qtbot.waitUntil(lambda: document.status.is_busy)  # it runs by itself
 
 
 def test_nothing_is_cut_in_the_narrowest_dock(qtbot, segmenter_box, box, asked, server):

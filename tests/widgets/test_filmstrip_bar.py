@@ -142,7 +142,7 @@ def test_a_failure_is_shown_in_words_and_once(qtbot, bar, compared, gate):
 
 def test_another_method_has_other_cards(qtbot, complete, compared):
     compared.set_segmenter(DiffCluster())
-    assert [card.lines[0] for card in cards(complete)] == [f"k = {k}" for k in range(2, 9)]
+    assert [card.lines[0] for card in cards(complete)] == [f"k ≈ {k}" for k in range(2, 9)]
     compared.report(RunStatus("stopped"))
     qtbot.waitUntil(is_complete(complete), timeout=30_000)
 

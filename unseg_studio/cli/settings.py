@@ -63,12 +63,19 @@ def _clusters(base: Segmenter, asked: Asked) -> dict[str, Any]:
             f"{base.name} has no number of clusters; accepted are {_names(base)}, by --set. "
             "Leave --k out."
         )
-    given = {} if asked.k is None else dial.values_of(base, asked.k)
+    given = {} if asked.k is None else _at_most(base, asked.k)
     if asked.k_less:
         given |= dial.values_of(base, None)
     if asked.sensitivity is not None:
         given[dial.SENSITIVITY] = asked.sensitivity
     return given
+
+
+def _at_most(base: Segmenter, k: int) -> dict[str, Any]:
+    """At most k clusters, and fewer as the fewest where that would be more than k."""
+    if dial.is_exact(base):
+        return dial.values_of(base, k)
+    return {dial.MOST: k, dial.FEWEST: min(k, getattr(base, dial.FEWEST))}
 
 
 def _features(base: Segmenter, asked: Asked) -> dict[str, Any]:

@@ -22,6 +22,10 @@ SENSITIVITY = "sensitivity"
 FIELDS = (NUMBER, FEWEST, MOST, K_LESS, SENSITIVITY)
 """What is set by the dial and so by no form."""
 
+SLACK = 2
+"""Of two limits, so many times k is the upper one: clusters die out on the way, and with k of them
+at first fewer would be left."""
+
 K = int | None
 """A number of clusters; None: the image decides."""
 
@@ -34,6 +38,11 @@ def knows(segmenter: Segmenter | type[Segmenter], *names: str) -> bool:
 def has_k(segmenter: Segmenter) -> bool:
     """Whether a number of clusters can be asked for."""
     return knows(segmenter, NUMBER) or knows(segmenter, FEWEST, MOST)
+
+
+def is_exact(segmenter: Segmenter) -> bool:
+    """Whether the very number that is asked for is what the method aims at."""
+    return knows(segmenter, NUMBER)
 
 
 def has_k_less(segmenter: Segmenter) -> bool:
@@ -76,7 +85,7 @@ def values_of(segmenter: Segmenter, k: K) -> dict[str, Any]:
     if knows(segmenter, NUMBER):
         return {NUMBER: k, K_LESS: False} if has_k_less(segmenter) else {NUMBER: k}
     if knows(segmenter, FEWEST, MOST):
-        return {MOST: k, FEWEST: min(k, default_of(segmenter, FEWEST))}
+        return {MOST: SLACK * k, FEWEST: k}
     raise ValueError(f"{segmenter.title} has no number of clusters to choose.")
 
 

@@ -50,6 +50,7 @@ class Filmstrip:
         self._has_ended = False
         document.events.segmenter_changed.connect(self._on_segmenter_changed)
         document.events.status_changed.connect(self._on_status_changed)
+        document.events.steered.connect(self._on_steered)
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -131,6 +132,7 @@ class Filmstrip:
         events = self.document.events
         events.segmenter_changed.disconnect(self._on_segmenter_changed, missing_ok=True)
         events.status_changed.disconnect(self._on_status_changed, missing_ok=True)
+        events.steered.disconnect(self._on_steered, missing_ok=True)
         self._has_ended = True
         self.pause()
         if self._worker is not None:
@@ -147,3 +149,9 @@ class Filmstrip:
     def _on_status_changed(self, status: RunStatus) -> None:
         if status.is_busy:
             self.pause()
+
+    def _on_steered(self, cold: bool) -> None:
+        """A run from a cold start is a new try here, too."""
+        if cold and self._message:
+            self._message = ""
+            self.changed.emit()

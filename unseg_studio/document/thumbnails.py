@@ -54,11 +54,11 @@ def variants_of(segmenter: Segmenter) -> tuple[Variant, ...]:
 
 
 def _accepted_numbers(segmenter: Segmenter) -> list[int]:
-    name = next((name for name in (NUMBER, MOST) if dial.knows(segmenter, name)), None)
-    if name is None or not dial.has_k(segmenter):
+    if not dial.has_k(segmenter):
         return []
+    name, slack = (NUMBER, 1) if dial.is_exact(segmenter) else (MOST, dial.SLACK)
     lowest, highest = dial.accepted(segmenter, name)
-    return [k for k in NUMBERS if lowest <= k <= highest]
+    return [k for k in NUMBERS if lowest <= slack * k <= highest]
 
 
 def _plain(segmenter: Segmenter, k: K) -> Segmenter:

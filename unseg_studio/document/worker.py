@@ -10,6 +10,7 @@ The order that matters, in time from top to bottom:
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
@@ -75,6 +76,7 @@ class Worker:
         self._fits = Fits()
         self._thread = threading.Thread(target=self._loop, name="unseg-worker", daemon=True)
         self._thread.start()
+        atexit.register(self.close)  # torch must not compute while the interpreter goes
 
     def submit(self, job: Job) -> None:
         """Run this next; whatever runs or waits is superseded."""
@@ -119,6 +121,7 @@ class Worker:
                 log.debug("job failed", exc_info=True)
                 self._fits.forget()
                 self._post(serial, Failure(error))
+        atexit.unregister(self.close)
 
     def _next(self) -> tuple[int, Job] | None:
         with self._wake:

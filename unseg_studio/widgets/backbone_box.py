@@ -39,6 +39,8 @@ class BackboneBox(QWidget):
 
     wished = Signal(dict)
     """The person wants these parameters to have these values."""
+    arrived = Signal()
+    """The weights have come without which the chosen one could not run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,6 +178,8 @@ class BackboneBox(QWidget):
         self._show()
         if download.standing.phase == "failed":
             self._say(download.standing.message)
+        elif download.standing.phase == "done" and self._name == download.name:
+            self.arrived.emit()
         elif download.standing.phase == "done" and wanted == download.name:
             self._wish(wanted)
         elif download.standing.phase == "done":

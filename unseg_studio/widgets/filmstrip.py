@@ -20,8 +20,7 @@ from qtpy.QtGui import (
 )
 from qtpy.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QWidget
 
-from unseg_studio.document import Document, Filmstrip, Live, RunStatus, Thumbnail, Variant
-from unseg_studio.document.dial import K
+from unseg_studio.document import Document, Filmstrip, Live, RunStatus, Thumbnail, Variant, dial
 from unseg_studio.widgets.colors import cluster_rgb
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.layout import SPACING, column, words
@@ -108,7 +107,7 @@ class FilmstripBar(QWidget):
             self._row.insertWidget(place, card)
 
     def _make_card(self, variant: Variant) -> _Card:
-        card = _Card(title_of(variant.k))
+        card = _Card(title_of(variant))
         card.clicked.connect(lambda: self.filmstrip.take(variant.k))
         return card
 
@@ -146,9 +145,11 @@ class FilmstripBar(QWidget):
             self._begin_when_rested()
 
 
-def title_of(k: K) -> str:
+def title_of(variant: Variant) -> str:
     """What stands under a thumbnail."""
-    return "k-less" if k is None else f"k = {k}"
+    if variant.k is None:
+        return "k-less"
+    return f"k {'=' if dial.is_exact(variant.segmenter) else '≈'} {variant.k}"
 
 
 def in_words(n_clusters: int) -> str:

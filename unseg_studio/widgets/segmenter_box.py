@@ -60,6 +60,7 @@ class SegmenterBox(QWidget):
         self._preset.textActivated.connect(self._on_preset_chosen)
         self.dial.wished.connect(lambda values: self._wish(**values))
         self.backbone.wished.connect(lambda values: self._wish(**values))
+        self.backbone.arrived.connect(document.run)
         self._fill.toggled.connect(document.set_fill)
         self._timer.timeout.connect(self._apply)
         follow(self, document.events.segmenter_changed, self._on_segmenter_changed)
