@@ -1,7 +1,7 @@
-"""Drive the real window with real mouse events and keep its picture at three moments.
+"""Drive the real window with real mouse events and keep its picture at some moments.
 
 Run as `python -m tests.screenshots`, on a display of 1600 x 1000 or more (`make screenshots` brings
-a virtual one). Writes assets/screenshots/{1-proposal,2-two-scribbles,3-export}.png.
+a virtual one). Writes assets/screenshots/{1-proposal,2-two-scribbles,3-export,4-filmstrip}.png.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QEventLoop, QPoint, QSettings, Qt, QTimer
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QLineEdit, QTreeWidget, QWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QTreeWidget, QWidget
 
 from unseg_studio.app.dialogs import ExportDialog
 from unseg_studio.app.main import make_application
@@ -47,19 +47,28 @@ EYES: tuple[Sequence[Point], ...] = (
 
 
 def main() -> int:
-    """Take all three pictures."""
+    """Take all pictures."""
     app = make_application()
     with tempfile.TemporaryDirectory() as folder:
         settings = QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat)
         settings.setValue("folders/export", "/data/masks")
-        window = MainWindow(read_image(sample_path("cat")), settings, is_sample=True)
-        window.setFixedSize(WIDTH, HEIGHT)
-        window.move(0, 0)
-        window.show()
         FOLDER.mkdir(parents=True, exist_ok=True)
+        window = opened(settings, is_sample=True)
         take_all(app, window)
         window.leave()
+        window = opened(settings)
+        take_filmstrip(window)
+        window.leave()
     return 0
+
+
+def opened(settings: QSettings, *, is_sample: bool = False) -> MainWindow:
+    """The window with the cat."""
+    window = MainWindow(read_image(sample_path("cat")), settings, is_sample=is_sample)
+    window.setFixedSize(WIDTH, HEIGHT)
+    window.move(0, 0)
+    window.show()
+    return window
 
 
 def take_all(app: QApplication, window: MainWindow) -> None:
@@ -81,6 +90,26 @@ def take_all(app: QApplication, window: MainWindow) -> None:
     dialog.move((WIDTH - dialog.width()) // 2, (HEIGHT - dialog.height()) // 2)
     keep(window, "3-export")
     dialog.reject()
+
+
+def take_filmstrip(window: MainWindow) -> None:
+    """Compare numbers of clusters and take one by a click."""
+    settle(window)
+    choose_method(window, "DeepCut")
+    settle(window)
+    window.actions_["filmstrip"].trigger()
+    strip = window.panels.filmstrip
+    until(lambda: strip.is_complete)
+    QTest.mouseClick(strip.card(4), LEFT)
+    settle(window)
+    keep(window, "4-filmstrip")
+
+
+def choose_method(window: MainWindow, title: str) -> None:
+    """Choose a method with the keys."""
+    box = next(b for b in window.panels.segmenter.findChildren(QComboBox) if b.findText(title) >= 0)
+    while box.currentText() != title:
+        QTest.keyClick(box, Qt.Key.Key_Down if box.currentIndex() == 0 else Qt.Key.Key_Up)
 
 
 def scribble(window: MainWindow, key: str, paths: Sequence[Sequence[Point]]) -> None:

@@ -21,6 +21,7 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QWidget
 
 from unseg_studio.document import Document, Filmstrip, Live, RunStatus, Thumbnail, Variant, dial
+from unseg_studio.document.dial import K
 from unseg_studio.widgets.colors import cluster_rgb
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.layout import SPACING, column, words
@@ -67,6 +68,11 @@ class FilmstripBar(QWidget):
         filmstrip = self.filmstrip
         self.destroyed.connect(lambda: filmstrip.close(wait=False))
 
+    @property
+    def is_complete(self) -> bool:
+        """There is nothing more to come."""
+        return all(card.has_thumbnail for card in self._cards.values())
+
     def showEvent(self, event: QShowEvent) -> None:
         """Begin, soon."""
         super().showEvent(event)
@@ -78,6 +84,16 @@ class FilmstripBar(QWidget):
         self._rest.stop()
         self.filmstrip.pause()
         self._look.stop()
+
+    def card(self, k: K) -> QAbstractButton:
+        """What is clicked to take this number; None: the image decides.
+
+        Raises
+        ------
+        KeyError
+            If it is not compared.
+        """
+        return {variant.k: card for variant, card in self._cards.items()}[k]
 
     # Parts
 
@@ -199,6 +215,11 @@ class _Card(QAbstractButton):
             self._pixmap = None if thumbnail is None else _pixmap_of(thumbnail)
         self._describe()
         self.update()
+
+    @property
+    def has_thumbnail(self) -> bool:
+        """It is there."""
+        return self._thumbnail is not None
 
     @property
     def is_current(self) -> bool:
