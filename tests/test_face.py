@@ -132,7 +132,7 @@ def test_a_segmenter_without_a_name_is_the_one_of_the_window():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"name": "deepcat"}, "Unknown method 'deepcat'; accepted are diffcluster"),
+        ({"name": "deepcat"}, "Unknown method 'deepcat'; accepted are deepcut, diffcluster"),
         ({"name": "diffcluster", "k": 3}, "has no parameter 'k'; accepted are max_clusters"),
         ({"name": "diffcluster", "preset": "slow"}, "no preset 'slow'; accepted are live, paper"),
     ],
