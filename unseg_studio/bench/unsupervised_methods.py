@@ -90,6 +90,9 @@ def proposers(device: str = "auto") -> dict[str, Proposer]:
         Proposer("grabcut-frame", grabcut_in_frame),
         Proposer(PAPER, paper, is_slow=True, limit=PAPER_SECONDS + LIMIT),
         own("diffcluster", make_segmenter("diffcluster"), device),
+        own("deepcut-ncut", make_segmenter("deepcut"), device),
+        own("deepcut-cc", make_segmenter("deepcut", k_less=True), device),
+        own("deepcut-parts", make_segmenter("deepcut", k_less=True, sensitivity=1.0), device),
     )
     return {proposer.name: proposer for proposer in table}
 

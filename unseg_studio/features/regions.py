@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from unseg_studio.features.lazy_torch import torch
 Numbers = NDArray[np.float64]
 Plane = NDArray[np.int32]
 
-SCALE, SMOOTHING, SMALLEST = 12.0, 0.6, 8
+SCALE, SMOOTHING, SMALLEST = 6.0, 0.6, 4
 """Of the segments at the beginning: Felzenszwalb's k, sigma in pixels, pixels of the smallest."""
 
 CONTRAST_SIGMA = 0.8
@@ -33,6 +34,10 @@ CONTRAST_SIGMA = 0.8
 
 BORDER_WEIGHT, TEXTURE_WEIGHT = 0.5, 0.3
 COLOUR_WEIGHT, DEEP_WEIGHT = 1.2, 0.65
+
+THIN = 3.0
+"""Pixels; the contrast along the border of what is thinner counts less, since a strip that lies on
+an edge has contrast on both sides and is a part of one of them."""
 
 GROWTH = 0.055
 """Power of the smaller region's pixels by which a difference counts more."""
@@ -71,8 +76,8 @@ class Borders:
         found, place = np.unique(keys, return_inverse=True)
         return Borders(
             np.stack(np.divmod(found, n_regions)),
-            np.bincount(place, self.lengths[apart], len(found)),
-            np.bincount(place, self.contrast[apart], len(found)),
+            _sums(place, self.lengths[apart], len(found)),
+            _sums(place, self.contrast[apart], len(found)),
         )
 
 
@@ -112,12 +117,21 @@ class Regions:
         one, other = self.borders.pairs
         border = BORDER_WEIGHT * self.borders.contrast / self.borders.lengths
         border -= TEXTURE_WEIGHT * np.minimum(self.texture[one], self.texture[other])
+        widths = self._widths
+        border *= np.minimum(np.minimum(widths[one], widths[other]) / THIN, 1)
         colour = np.square(self.colours[one] - self.colours[other]).sum(axis=1)
         deep = np.square(self.deep[one] - self.deep[other]).sum(axis=1)
         inside = np.sqrt(COLOUR_WEIGHT**2 * colour + DEEP_WEIGHT**2 * deep)
         return np.asarray(
             (border + inside) * np.minimum(self.sizes[one], self.sizes[other]) ** GROWTH
         )
+
+    @property
+    def _widths(self) -> Numbers:
+        """Pixels across each region, if it were a strip, (N,)."""
+        lengths = self.borders.lengths
+        outlines = sum(np.bincount(side, lengths, len(self)) for side in self.borders.pairs)
+        return np.asarray(2 * self.sizes / np.maximum(outlines, 1))
 
     def merged(self, limit: float) -> Regions:
         """Regions whose neighbours all differ by more than a limit."""
@@ -143,10 +157,10 @@ class Regions:
         kept[second] = False
         numbers = np.cumsum(kept) - 1
         numbers[second] = numbers[first]
-        sizes = np.bincount(numbers, self.sizes)
+        sizes = _sums(numbers, self.sizes, int(numbers.max()) + 1)
 
         def mean(values: Numbers) -> Numbers:
-            return np.bincount(numbers, values * self.sizes) / sizes
+            return _sums(numbers, values * self.sizes, len(sizes)) / sizes
 
         return Regions(
             numbers[self.plane].astype(np.int32),
@@ -198,6 +212,11 @@ def pooled(plane: Plane, planes: NDArray[np.float32]) -> Numbers:
         rows, cols = _middles(plane, (height, width))
         means[missed] = planes[:, rows[missed], cols[missed]].T
     return np.asarray(means)
+
+
+def _sums(place: NDArray[np.int64], values: NDArray[Any], n: int) -> Numbers:
+    """The sum of the values at each of n places."""
+    return np.bincount(place, values, n).astype(np.float64)
 
 
 def _centres(n: int, of: int) -> NDArray[np.intp]:
@@ -252,7 +271,7 @@ def _main(levels: Sequence[torch.Tensor], shape: tuple[int, ...]) -> NDArray[np.
     _, axes = torch.linalg.eigh(planes @ planes.T)
     main = axes[:, -DEEP_WIDTH:].T @ planes
     main = main / (main.square().sum(dim=0).mean().sqrt() + 1e-6)
-    return main.reshape(-1, height, width).numpy()
+    return np.asarray(main.reshape(-1, height, width))
 
 
 def together(levels: Sequence[torch.Tensor], shape: tuple[int, int]) -> torch.Tensor:
@@ -285,7 +304,7 @@ def _borders(plane: Plane, contrast: NDArray[np.float32]) -> Borders:
     return Borders(
         np.stack(np.divmod(found, n_regions)),
         np.bincount(place, minlength=len(found)).astype(np.float64),
-        np.bincount(place, np.concatenate(values), len(found)),
+        _sums(place, np.concatenate(values), len(found)),
     )
 
 

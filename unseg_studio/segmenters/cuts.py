@@ -92,7 +92,8 @@ def ncut_loss(
     counted = assignment if sizes is None else assignment * sizes[:, None]
     overlap = assignment.T @ counted
     even = torch.eye(n_clusters).to(overlap) / n_clusters**0.5
-    return -within / total + torch.linalg.norm(overlap / torch.linalg.norm(overlap) - even)
+    uneven = torch.linalg.norm(overlap / torch.linalg.norm(overlap) - even)
+    return torch.sub(uneven, within / total)
 
 
 def correlation_loss(weights: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:

@@ -42,6 +42,9 @@ NETWORK_CLUSTERS = 16
 LARGEST_THRESHOLD = 0.8
 """Cosine above which two nodes attract each other, at the highest sensitivity."""
 
+STRONGEST = 1e4
+"""Repulsion of neighbours that no similarity makes up for."""
+
 FRAME_SIDE = 200
 """Longer side of the scores of all frames but the last, in pixels."""
 
@@ -151,14 +154,24 @@ def affinity(segmenter: DeepCut, graph: Graph, *, k_less: bool) -> torch.Tensor:
         alpha = 1.5 / max(segmenter.sensitivity, 1e-3)
         return cuts.published_affinity(graph.features, k_less=k_less, alpha=alpha)
     weights = cuts.cosine_affinity(graph.features)
-    weights = weights - threshold(segmenter) if k_less else weights.clamp_min(0)
+    weights = _signed(weights, segmenter, graph) if k_less else weights.clamp_min(0)
     # Regions count by their pixels, as if each of these were a node.
     return weights * (len(graph) * graph.sizes[:, None] * len(graph) * graph.sizes)
 
 
-def threshold(segmenter: DeepCut) -> float:
-    """Cosine above which nodes attract each other."""
-    return segmenter.sensitivity * LARGEST_THRESHOLD
+def _signed(cosines: torch.Tensor, segmenter: DeepCut, graph: Graph) -> torch.Tensor:
+    """Positive where nodes belong together: the higher the sensitivity, the fewer do.
+
+    Nodes that touch were not made one region, so in the upper half they repel each other more and
+    more, and at its end they never share a cluster.
+    """
+    weights = cosines - segmenter.sensitivity * LARGEST_THRESHOLD
+    share = max(0.0, 2 * segmenter.sensitivity - 1)
+    one, other = graph.neighbours
+    repulsion = min(share / (1 - share + 1e-9), STRONGEST)
+    weights[one, other] -= repulsion
+    weights[other, one] -= repulsion
+    return weights
 
 
 def linked(weights: torch.Tensor, categories: torch.Tensor) -> torch.Tensor:
@@ -382,7 +395,7 @@ class Cut:
         categories : Tensor, (M,) int64
             Category scribbled on each node, 0 for none.
         """
-        present = [int(category) for category in categories.unique() if category > 0]
+        present = sorted({int(category) for category in categories.tolist()} - {0})
         self.channels = {c: i for c, i in self.channels.items() if c in present}
         for category in present:
             free = set(range(self.n_clusters)) - set(self.channels.values())
@@ -428,8 +441,9 @@ def in_order_of(before: NDArray[np.int64], clusters: NDArray[np.int32]) -> NDArr
     shared = shared.reshape(n_before, n_clusters)
     rows, columns = linear_sum_assignment(shared, maximize=True)
     number = np.full(n_clusters, -1)
-    number[columns] = rows
-    free = (i for i in itertools.count() if i not in set(rows))
+    partners = shared[rows, columns] > 0
+    number[columns[partners]] = rows[partners]
+    free = (i for i in itertools.count() if i not in rows[partners])
     for column in np.flatnonzero(number < 0):
         number[column] = next(free)
     return np.asarray(number[clusters], np.int64)

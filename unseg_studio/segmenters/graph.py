@@ -17,7 +17,7 @@ from unseg_studio.features.regions import pooled, regions, together
 LARGEST_SIDE = 640
 """Longer side of the plane that is divided into regions, in pixels."""
 
-LIMIT = 1.5
+LIMIT = 1.6
 """By how much the regions that are nodes differ from their neighbours at least."""
 
 MOST_NODES = 900
@@ -62,7 +62,7 @@ class Graph:
         """Share of the image's border that each node has, (N,)."""
         edge = self.plane[0], self.plane[-1], self.plane[1:-1, 0], self.plane[1:-1, -1]
         counts = np.bincount(np.concatenate(edge), minlength=len(self))
-        return counts / counts.sum()
+        return np.asarray(counts / counts.sum())
 
     def counted(self, values: NDArray[np.int32]) -> NDArray[np.int64]:
         """How many pixels of each node have each value of an (h, w) plane: (N, values)."""
