@@ -57,7 +57,7 @@ def toy_graph(seed: int = 0, n_nodes: int = 40) -> Graph:
     plane = np.arange(n_nodes).reshape(4, -1)
     pairs = np.stack([plane[:, :-1].ravel(), plane[:, 1:].ravel()])
     return Graph(
-        torch.from_numpy(features).float(),
+        *(torch.from_numpy(features).float(),) * 2,
         torch.from_numpy(sizes / sizes.sum()).float(),
         plane,
         torch.from_numpy(pairs),
@@ -159,7 +159,9 @@ def test_objects_keep_away_from_the_border_whatever_the_number_of_clusters() -> 
     ids, plane = np.unique(plane, return_inverse=True)
     plane = plane.reshape(16, 16)
     sizes = torch.from_numpy(np.bincount(plane.ravel()) / plane.size).float()
-    graph = Graph(torch.eye(len(ids)), sizes, plane, torch.zeros(2, 0, dtype=torch.int64))
+    graph = Graph(
+        torch.eye(len(ids)), torch.eye(len(ids)), sizes, plane, torch.zeros(2, 0, dtype=torch.int64)
+    )
     is_inside = ids >= 4
     for clusters in (is_inside.astype(int), np.arange(len(ids)), 9 * is_inside.astype(int) + 1):
         np.testing.assert_array_equal(objects_of(clusters, graph), is_inside)

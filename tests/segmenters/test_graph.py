@@ -27,7 +27,7 @@ def small_graph() -> Graph:
     plane = np.array([[0, 0, 1], [0, 2, 1], [3, 3, 3]])
     sizes = torch.from_numpy(np.bincount(plane.ravel()) / 9).float()
     neighbours = torch.tensor([[0, 0, 0, 1, 1, 2], [1, 2, 3, 2, 3, 3]])
-    return Graph(torch.eye(4), sizes, plane, neighbours)
+    return Graph(torch.eye(4), torch.eye(4), sizes, plane, neighbours)
 
 
 def test_regions_follow_the_outlines_of_the_image() -> None:

@@ -274,20 +274,27 @@ def _main(levels: Sequence[torch.Tensor], shape: tuple[int, ...]) -> NDArray[np.
     return np.asarray(main.reshape(-1, height, width))
 
 
-def together(levels: Sequence[torch.Tensor], shape: tuple[int, int]) -> torch.Tensor:
-    """Deep features of several levels as those of one: (C, h, w), of mean 0 each.
+def together(
+    levels: Sequence[torch.Tensor], shape: tuple[int, int], *, centred: bool = True
+) -> torch.Tensor:
+    """Deep features of several levels as those of one: (C, h, w).
 
-    Each level has length 1 at each of its pixels before its mean is taken away, and a mean squared
-    length of 1 afterwards, so that all count alike.
+    Each level has length 1 at each of its pixels, so that all count alike. Centred, what all pixels
+    have in common is taken away then, and what is left has a mean squared length of 1.
     """
-    return torch.cat([_evened(level, shape) for level in levels])
+    planes = (_unit(level, shape) for level in levels)
+    return torch.cat([_centred(plane) if centred else plane for plane in planes])
 
 
-def _evened(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+def _unit(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     unit = level / (level.norm(dim=0) + 1e-6)
-    plane: torch.Tensor = torch.nn.functional.interpolate(
+    planes: torch.Tensor = torch.nn.functional.interpolate(
         unit[None], shape, mode="bilinear", align_corners=False
-    )[0]
+    )
+    return planes[0]
+
+
+def _centred(plane: torch.Tensor) -> torch.Tensor:
     plane = plane - plane.mean(dim=(1, 2), keepdim=True)
     return plane / (plane.square().sum(dim=0).mean().sqrt() + 1e-6)
 

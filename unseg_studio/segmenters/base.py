@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import Field, dataclass, field, fields
+from threading import Lock
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from unseg_studio.data import Image, Scribbles
@@ -177,6 +179,20 @@ def _unmet(spec: Param, default: Any, value: Any) -> str | None:
     low = -math.inf if spec.low is None else spec.low
     high = math.inf if spec.high is None else spec.high
     return None if low <= value <= high else f"accepted is {low:g} to {high:g}"
+
+
+_SEEDING = Lock()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw torch's random numbers from a seed, and leave those of everybody else as they were.
+
+    torch has one generator for all threads, so one thread at a time draws here.
+    """
+    with _SEEDING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def resolve_device(device: str) -> torch.device:

@@ -29,9 +29,9 @@ from unseg_studio.features.backbone import FeatureRequest
 from unseg_studio.features.catalogue import BACKBONES, BUNDLED
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import cuts
-from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device
+from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device, seeded
 from unseg_studio.segmenters.correlation import best_clusters
-from unseg_studio.segmenters.graph import Graph, patch_graph, region_graph
+from unseg_studio.segmenters.graph import Graph, graph_of
 
 MOST_CLUSTERS = 48
 """Channels of a k-less answer; beyond it the clusters that are most alike are one."""
@@ -40,7 +40,7 @@ NETWORK_CLUSTERS = 16
 """Clusters that the network of the k-less objective may use."""
 
 LARGEST_THRESHOLD = 0.8
-"""Cosine above which two nodes attract each other, at the highest sensitivity."""
+"""Cosine above which nodes share a cluster at every sensitivity, where they do not touch."""
 
 STRONGEST = 1e4
 """Repulsion of neighbours that no similarity makes up for."""
@@ -144,8 +144,8 @@ class DeepCut:
         place = resolve_device(device)
         request = FeatureRequest(self.backbone)
         weights = Path(self.weights) if self.weights else None
-        make = patch_graph if self.is_published else region_graph
-        return DeepCutFit(self, image, make(image, request, weights).to(place))
+        graph = graph_of(self.graph, image, request, weights)
+        return DeepCutFit(self, image, graph.to(place))
 
 
 def affinity(segmenter: DeepCut, graph: Graph, *, k_less: bool) -> torch.Tensor:
@@ -153,8 +153,10 @@ def affinity(segmenter: DeepCut, graph: Graph, *, k_less: bool) -> torch.Tensor:
     if segmenter.is_published:
         alpha = 1.5 / max(segmenter.sensitivity, 1e-3)
         return cuts.published_affinity(graph.features, k_less=k_less, alpha=alpha)
-    weights = cuts.cosine_affinity(graph.features)
-    weights = _signed(weights, segmenter, graph) if k_less else weights.clamp_min(0)
+    if k_less:
+        weights = _signed(cuts.cosine_affinity(graph.descriptors), segmenter, graph)
+    else:
+        weights = cuts.cosine_affinity(graph.features).clamp_min(0)
     # Regions count by their pixels, as if each of these were a node.
     return weights * (len(graph) * graph.sizes[:, None] * len(graph) * graph.sizes)
 
@@ -162,10 +164,13 @@ def affinity(segmenter: DeepCut, graph: Graph, *, k_less: bool) -> torch.Tensor:
 def _signed(cosines: torch.Tensor, segmenter: DeepCut, graph: Graph) -> torch.Tensor:
     """Positive where nodes belong together: the higher the sensitivity, the fewer do.
 
+    The cosines are of what nodes look like in any image, so that a plain image has fewer clusters
+    than a rich one.
+
     Nodes that touch were not made one region, so in the upper half they repel each other more and
     more, and at its end they never share a cluster.
     """
-    weights = cosines - segmenter.sensitivity * LARGEST_THRESHOLD
+    weights = cosines - min(segmenter.sensitivity, LARGEST_THRESHOLD)
     share = max(0.0, 2 * segmenter.sensitivity - 1)
     one, other = graph.neighbours
     repulsion = min(share / (1 - share + 1e-9), STRONGEST)
@@ -254,8 +259,7 @@ class Cut:
         self._assignment: torch.Tensor | None = None
         self._discrete: Answer | None = None
         self._n_done = 0
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(segmenter.seed)
+        with seeded(segmenter.seed):
             n_features = graph.features.shape[1]
             self._net = cuts.network(n_features, n_clusters, dropout=segmenter.dropout)
         self._net.to(graph.features.device)
@@ -342,7 +346,7 @@ class Cut:
         inputs = self._inputs(weights if signed is None else signed)
         best, quiet = float("inf"), 0
         for _ in range(budget):
-            logits = self._net(inputs)
+            logits = self._logits(inputs)
             assignment = logits.softmax(dim=1)
             if signed is None:
                 loss = cuts.ncut_loss(weights, assignment, len(self.nodes) * self._graph.sizes)
@@ -362,6 +366,13 @@ class Cut:
             best = min(best, loss.item())
             if self._segmenter.patience and quiet >= self._segmenter.patience:
                 return
+
+    def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What the network says; what dropout leaves out is told by the seed and the step."""
+        if not self._segmenter.dropout:
+            return torch.as_tensor(self._net(inputs))
+        with seeded(self._segmenter.seed + self._n_done):
+            return torch.as_tensor(self._net(inputs))
 
     def _inputs(self, weights: torch.Tensor) -> torch.Tensor:
         """What a graph convolution makes of the features before its weights."""
@@ -421,14 +432,16 @@ def fewer(
 ) -> NDArray[np.int32]:
     """Join the clusters that lose least by it until there are at most so many; 0 to n - 1."""
     clusters = np.unique(clusters, return_inverse=True)[1].astype(np.int32)
-    while (n_clusters := int(clusters.max()) + 1) > most:
-        member = np.eye(n_clusters)[clusters]
-        gains = member.T @ weights @ member
-        np.fill_diagonal(gains, -np.inf)
-        one, other = sorted(int(i) for i in np.unravel_index(gains.argmax(), gains.shape))
+    member = np.eye(int(clusters.max()) + 1)[clusters]
+    gains = member.T @ weights @ member
+    np.fill_diagonal(gains, -np.inf)
+    for _ in range(len(gains) - most):
+        one, other = (int(i) for i in np.unravel_index(gains.argmax(), gains.shape))
         clusters[clusters == other] = one
-        clusters[clusters > other] -= 1
-    return clusters
+        gains[one] += gains[other]
+        gains[:, one] += gains[:, other]
+        gains[other] = gains[:, other] = gains[one, one] = -np.inf
+    return np.unique(clusters, return_inverse=True)[1].astype(np.int32)
 
 
 def in_order_of(before: NDArray[np.int64], clusters: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ import numpy as np
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import losses
-from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device
+from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device, seeded
 
 FINAL_SIZE = 640
 """Longer side of the last forward pass of a pyramid, in pixels: full resolution for photographs
@@ -144,8 +144,7 @@ def network(n_channels: int, segmenter: DiffCluster) -> torch.nn.Sequential:
 
 def seeded_network(n_channels: int, segmenter: DiffCluster) -> torch.nn.Sequential:
     """The network with the random weights of the segmenter's seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(segmenter.seed)
+    with seeded(segmenter.seed):
         return network(n_channels, segmenter)
 
 

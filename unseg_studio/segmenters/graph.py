@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ from unseg_studio.features.regions import pooled, regions, together
 LARGEST_SIDE = 640
 """Longer side of the plane that is divided into regions, in pixels."""
 
-LIMIT = 1.6
+LIMIT = 1.57
 """By how much the regions that are nodes differ from their neighbours at least."""
 
 MOST_NODES = 900
@@ -40,7 +42,9 @@ class Graph:
     Parameters
     ----------
     features : Tensor, (N, C) float32
-        Deep features of each node.
+        Deep features of each node, less what the whole image has in common.
+    descriptors : Tensor, (N, C) float32
+        The same with it: how alike two nodes are at all, in this image or in any other.
     sizes : Tensor, (N,) float32
         Share of the image that each node stands for; they sum to 1.
     plane : ndarray, (h, w) int64
@@ -50,6 +54,7 @@ class Graph:
     """
 
     features: torch.Tensor
+    descriptors: torch.Tensor
     sizes: torch.Tensor
     plane: NDArray[np.int64]
     neighbours: torch.Tensor
@@ -72,7 +77,7 @@ class Graph:
 
     def to(self, device: torch.device) -> Graph:
         """The same on another device."""
-        tensors = self.features.to(device), self.sizes.to(device)
+        tensors = (t.to(device) for t in (self.features, self.descriptors, self.sizes))
         return Graph(*tensors, self.plane, self.neighbours.to(device))
 
     def of(self, nodes: torch.Tensor) -> Graph:
@@ -82,8 +87,32 @@ class Graph:
         place = torch.zeros_like(self.sizes, dtype=torch.int64)
         place[nodes] = torch.arange(len(nodes), device=nodes.device)
         return Graph(
-            self.features[nodes], sizes / sizes.sum(), self.plane, place[self.neighbours[:, kept]]
+            *(self.features[nodes], self.descriptors[nodes]),
+            *(sizes / sizes.sum(), self.plane, place[self.neighbours[:, kept]]),
         )
+
+
+_graphs: WeakKeyDictionary[Image, dict[tuple[object, ...], Graph]] = WeakKeyDictionary()
+_MAKING = Lock()
+
+
+def graph_of(kind: str, image: Image, request: FeatureRequest, weights: Path | None) -> Graph:
+    """The graph of an image, made on first use and kept as long as the image.
+
+    Any number of threads may call at once; parameters as in `region_graph`.
+
+    Parameters
+    ----------
+    kind : str
+        "regions" or "patches".
+    """
+    make = {"regions": region_graph, "patches": patch_graph}[kind]
+    with _MAKING:
+        known = _graphs.setdefault(image, {})
+        key = kind, request, weights
+        if key not in known:
+            known[key] = make(image, request, weights)
+        return known[key]
 
 
 def region_graph(image: Image, request: FeatureRequest, weights: Path | None = None) -> Graph:
@@ -105,9 +134,12 @@ def region_graph(image: Image, request: FeatureRequest, weights: Path | None = N
         limit *= STRICTER
         found = found.merged(limit)
     height, width = levels[0].shape[1:]
-    features = pooled(found.plane, together(levels, (height, width)).numpy())
+    features, descriptors = (
+        torch.from_numpy(pooled(found.plane, planes.numpy())).float()
+        for planes in (together(levels, (height, width), centred=c) for c in (True, False))
+    )
     return Graph(
-        torch.from_numpy(features).float(),
+        *(features, descriptors),
         torch.from_numpy(found.sizes / found.sizes.sum()).float(),
         found.plane.astype(np.int64),
         torch.from_numpy(found.borders.pairs),
@@ -126,8 +158,9 @@ def patch_graph(image: Image, request: FeatureRequest, weights: Path | None = No
         np.stack([plane[:, :-1].ravel(), plane[:, 1:].ravel()]),
         np.stack([plane[:-1].ravel(), plane[1:].ravel()]),
     ]
+    features = planes.flatten(1).T.contiguous()
     return Graph(
-        planes.flatten(1).T.contiguous(),
+        *(features, features),
         torch.full((plane.size,), 1 / plane.size),
         plane,
         torch.from_numpy(np.concatenate(pairs, axis=1)),
