@@ -42,8 +42,15 @@ an edge has contrast on both sides and is a part of one of them."""
 GROWTH = 0.055
 """Power of the smaller region's pixels by which a difference counts more."""
 
-DEEP_WIDTH = 24
+NEIGHBOURHOOD = 0.06
+"""Power of the part of its outline that the one with the shorter outline shares with the other, by
+which a difference counts less: what is enclosed belongs to what is around it."""
+
+DEEP_WIDTH = 16
 """Principal components of the deep features that regions are compared by."""
+
+SPARE, AXIS_STEPS = 4, 4
+"""Of so many pixels one tells what the components are; steps that lead to them."""
 
 DEEP_STEP = 4
 """Pixels of the image to one of the plane on which deep features are averaged."""
@@ -122,16 +129,22 @@ class Regions:
         colour = np.square(self.colours[one] - self.colours[other]).sum(axis=1)
         deep = np.square(self.deep[one] - self.deep[other]).sum(axis=1)
         inside = np.sqrt(COLOUR_WEIGHT**2 * colour + DEEP_WEIGHT**2 * deep)
-        return np.asarray(
-            (border + inside) * np.minimum(self.sizes[one], self.sizes[other]) ** GROWTH
-        )
+        size = np.minimum(self.sizes[one], self.sizes[other])
+        outlines = self._outlines
+        shared = self.borders.lengths / np.minimum(outlines[one], outlines[other])
+        return np.asarray((border + inside) * size**GROWTH * shared**-NEIGHBOURHOOD)
+
+    @property
+    def _outlines(self) -> Numbers:
+        """Length of the outline of each region within the image, (N,)."""
+        lengths = self.borders.lengths
+        first, second = (_sums(side, lengths, len(self)) for side in self.borders.pairs)
+        return first + second
 
     @property
     def _widths(self) -> Numbers:
         """Pixels across each region, if it were a strip, (N,)."""
-        lengths = self.borders.lengths
-        outlines = sum(np.bincount(side, lengths, len(self)) for side in self.borders.pairs)
-        return np.asarray(2 * self.sizes / np.maximum(outlines, 1))
+        return np.asarray(2 * self.sizes / np.maximum(self._outlines, 1))
 
     def merged(self, limit: float) -> Regions:
         """Regions whose neighbours all differ by more than a limit."""
@@ -268,10 +281,20 @@ def _main(levels: Sequence[torch.Tensor], shape: tuple[int, ...]) -> NDArray[np.
     """The main components of all levels on one plane, their mean squared length 1: (D, h, w)."""
     height, width = (max(1, round(n / DEEP_STEP)) for n in shape)
     planes = together(levels, (height, width)).flatten(1)
-    _, axes = torch.linalg.eigh(planes @ planes.T)
-    main = axes[:, -DEEP_WIDTH:].T @ planes
+    main = _axes(planes[:, ::SPARE]).T @ planes
     main = main / (main.square().sum(dim=0).mean().sqrt() + 1e-6)
     return np.asarray(main.reshape(-1, height, width))
+
+
+def _axes(samples: torch.Tensor) -> torch.Tensor:
+    """About the first principal axes of (C, N) samples, (C, D): by subspace iteration."""
+    start = np.random.default_rng(0).standard_normal((len(samples), 2 * DEEP_WIDTH), np.float32)
+    axes = torch.from_numpy(start)
+    for _ in range(AXIS_STEPS):
+        axes = torch.linalg.qr(samples @ (samples.T @ axes)).Q
+    seen = axes.T @ samples
+    _, turn = torch.linalg.eigh(seen @ seen.T)
+    return torch.as_tensor(axes @ turn[:, -DEEP_WIDTH:])
 
 
 def together(

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
@@ -50,6 +52,9 @@ FRAME_SIDE = 200
 
 RESTING_LOSS, PATIENCE = 1e-4, 5
 """The live preset stops when the loss has fallen by less than this for so many steps."""
+
+FIRST_STEPS = 12
+"""Of a new network, towards k-means."""
 
 WARM_SHARE = 0.25
 """Part of `iterations` that a stroke may take: the network has been trained already."""
@@ -140,12 +145,18 @@ class DeepCut:
         return self.graph == "patches"
 
     def fit(self, image: Image, device: str = "auto") -> DeepCutFit:
-        """Make the graph."""
+        """Find the deep features; the first run finds the regions, behind its first frame."""
         place = resolve_device(device)
         request = FeatureRequest(self.backbone)
         weights = Path(self.weights) if self.weights else None
-        graph = graph_of(self.graph, image, request, weights)
-        return DeepCutFit(self, image, graph.to(place))
+        glimpse = graph_of("patches", image, request, weights).to(place)
+        if self.is_published:
+            return DeepCutFit(self, image, glimpse)
+
+        def graph() -> Graph:
+            return graph_of("regions", image, request, weights).to(place)
+
+        return DeepCutFit(self, image, graph, glimpse)
 
 
 def affinity(segmenter: DeepCut, graph: Graph, *, k_less: bool) -> torch.Tensor:
@@ -344,6 +355,8 @@ class Cut:
     ) -> Iterator[float]:
         """Steps towards the normalised cut, or, with signed weights, correlation clustering."""
         inputs = self._inputs(weights if signed is None else signed)
+        if self._n_done == 0 and not self._segmenter.is_published:
+            yield from self._begun(inputs)
         best, quiet = float("inf"), 0
         for _ in range(budget):
             logits = self._logits(inputs)
@@ -356,16 +369,32 @@ class Cut:
                 loss = loss + self._segmenter.nu * torch.nn.functional.cross_entropy(
                     logits, targets, ignore_index=-1
                 )
-            self._optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self._optimiser.step()
-            self._assignment, self._discrete = assignment.detach(), None
-            self._n_done += 1
+            self._step(loss, assignment)
             yield loss.item()
             quiet = 0 if loss.item() < best - RESTING_LOSS else quiet + 1
             best = min(best, loss.item())
             if self._segmenter.patience and quiet >= self._segmenter.patience:
                 return
+
+    def _begun(self, inputs: torch.Tensor) -> Iterator[float]:
+        """Steps towards k-means of what the network sees.
+
+        With random weights all nodes are alike; the cut takes its time to leave that, and does not
+        do so for every cluster.
+        """
+        clusters = kmeans(inputs, self.n_clusters, self._segmenter.seed)
+        for _ in range(FIRST_STEPS):
+            logits = self._net(inputs)
+            loss = torch.nn.functional.cross_entropy(logits, clusters)
+            self._step(loss, logits.softmax(dim=1))
+            yield loss.item()
+
+    def _step(self, loss: torch.Tensor, assignment: torch.Tensor) -> None:
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        self._assignment, self._discrete = assignment.detach(), None
+        self._n_done += 1
 
     def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
         """What the network says; what dropout leaves out is told by the seed and the step."""
@@ -420,6 +449,18 @@ class Cut:
             self._discrete = Answer(self._discrete.shares, channels)
 
 
+def kmeans(points: torch.Tensor, n_clusters: int, seed: int) -> torch.Tensor:
+    """Cluster of each of (N, F) points, from 0 up, (N,) int64; D. Arthur, S. Vassilvitskii 2007."""
+    if len(points) < 2:  # OpenCV would take the row for a column
+        return torch.zeros(len(points), dtype=torch.int64, device=points.device)
+    cv2.setRNGSeed(seed)
+    rows = np.ascontiguousarray(points.cpu().numpy(), np.float32)
+    criteria = cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 1e-4
+    n_clusters = min(n_clusters, len(rows))
+    _, clusters, _ = cv2.kmeans(rows, n_clusters, None, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    return torch.from_numpy(clusters.ravel().astype(np.int64)).to(points.device)
+
+
 def _most(numbers: torch.Tensor, categories: torch.Tensor, wanted: list[int]) -> dict[int, int]:
     """Category -> the number that most of its nodes have; no number twice."""
     named = {category: int(numbers[categories == category].mode().values) for category in wanted}
@@ -465,14 +506,30 @@ def in_order_of(before: NDArray[np.int64], clusters: NDArray[np.int32]) -> NDArr
 class DeepCutFit:
     """The graph of one image and its cuts."""
 
-    def __init__(self, segmenter: DeepCut, image: Image, graph: Graph) -> None:
-        self._segmenter, self._image, self._graph = segmenter, image, graph
-        self._frame_plane = _shrunk(graph.plane)
+    def __init__(
+        self,
+        segmenter: DeepCut,
+        image: Image,
+        graph: Graph | Callable[[], Graph],
+        glimpse: Graph | None = None,
+    ) -> None:
+        self._segmenter, self._image = segmenter, image
+        self._make_graph, self._glimpse = graph, glimpse
         self._cuts: list[Cut] = []
+
+    @cached_property
+    def _graph(self) -> Graph:
+        return self._make_graph if isinstance(self._make_graph, Graph) else self._make_graph()
+
+    @cached_property
+    def _frame_plane(self) -> NDArray[np.int64]:
+        return _shrunk(self._graph.plane)
 
     def refine(self, scribbles: Scribbles) -> Iterator[Estimate]:
         """Optimise on, towards the scribbles; see `Fit.refine`."""
         scribbles.require_shape(self._image.shape)
+        if not self._cuts and self._glimpse is not None and scribbles.is_empty:
+            yield self._first_frame(self._glimpse)
         categories = self._scribbled(scribbles)
         for cut in self._cuts:
             cut.name(categories[cut.nodes])
@@ -538,10 +595,20 @@ class DeepCutFit:
             scores, ids, done, max(done, self._total), loss, is_last, is_outlined=is_outlined
         )
 
+    def _first_frame(self, patches: Graph) -> Estimate:
+        """Something to see while the regions are found: k-means of the patches."""
+        segmenter = self._segmenter
+        clusters = kmeans(patches.features, segmenter.n_clusters, segmenter.seed)
+        shares = (CERTAIN * torch.nn.functional.one_hot(clusters).float()).softmax(dim=1)
+        ids = tuple(range(FIRST_CLUSTER, FIRST_CLUSTER + shares.shape[1]))
+        plane = torch.from_numpy(patches.plane).to(shares.device)
+        return Estimate(shares.log().T[:, plane], ids, 0, self._total, float("nan"))
+
     @property
     def _total(self) -> int:
         stages = {"one": 1, "objects": 2, "both": 3}[self._segmenter.stages]
-        return stages * self._segmenter.iterations
+        begin = 0 if self._segmenter.is_published else FIRST_STEPS
+        return stages * (self._segmenter.iterations + begin)
 
     def _shares(self) -> tuple[torch.Tensor, tuple[int, ...]]:
         """How sure each node is of each id, (N, ids): the last cut of a node decides."""

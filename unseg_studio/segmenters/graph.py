@@ -77,8 +77,13 @@ class Graph:
 
     def to(self, device: torch.device) -> Graph:
         """The same on another device."""
-        tensors = (t.to(device) for t in (self.features, self.descriptors, self.sizes))
-        return Graph(*tensors, self.plane, self.neighbours.to(device))
+        return Graph(
+            self.features.to(device),
+            self.descriptors.to(device),
+            self.sizes.to(device),
+            self.plane,
+            self.neighbours.to(device),
+        )
 
     def of(self, nodes: torch.Tensor) -> Graph:
         """The graph of some nodes, (M,) int64, alone; its plane is the whole one."""
@@ -87,8 +92,11 @@ class Graph:
         place = torch.zeros_like(self.sizes, dtype=torch.int64)
         place[nodes] = torch.arange(len(nodes), device=nodes.device)
         return Graph(
-            *(self.features[nodes], self.descriptors[nodes]),
-            *(sizes / sizes.sum(), self.plane, place[self.neighbours[:, kept]]),
+            self.features[nodes],
+            self.descriptors[nodes],
+            sizes / sizes.sum(),
+            self.plane,
+            place[self.neighbours[:, kept]],
         )
 
 
@@ -139,7 +147,8 @@ def region_graph(image: Image, request: FeatureRequest, weights: Path | None = N
         for planes in (together(levels, (height, width), centred=c) for c in (True, False))
     )
     return Graph(
-        *(features, descriptors),
+        features,
+        descriptors,
         torch.from_numpy(found.sizes / found.sizes.sum()).float(),
         found.plane.astype(np.int64),
         torch.from_numpy(found.borders.pairs),
@@ -160,7 +169,8 @@ def patch_graph(image: Image, request: FeatureRequest, weights: Path | None = No
     ]
     features = planes.flatten(1).T.contiguous()
     return Graph(
-        *(features, features),
+        features,
+        features,
         torch.full((plane.size,), 1 / plane.size),
         plane,
         torch.from_numpy(np.concatenate(pairs, axis=1)),
