@@ -19,7 +19,7 @@ from unseg_studio.features.regions import pooled, regions, together
 LARGEST_SIDE = 640
 """Longer side of the plane that is divided into regions, in pixels."""
 
-LIMIT = 1.57
+LIMIT = 1.67
 """By how much the regions that are nodes differ from their neighbours at least."""
 
 MOST_NODES = 900
