@@ -38,8 +38,8 @@ from unseg_studio.segmenters.graph import Graph, graph_of
 MOST_CLUSTERS = 48
 """Channels of a k-less answer; beyond it the clusters that are most alike are one."""
 
-NETWORK_CLUSTERS = 16
-"""Clusters that the network of the k-less objective may use."""
+NETWORK_CLUSTERS = 10
+"""Clusters that the network of the k-less objective may use, as published."""
 
 LARGEST_THRESHOLD = 0.8
 """Cosine above which nodes share a cluster at every sensitivity, where they do not touch."""
@@ -143,6 +143,11 @@ class DeepCut:
     def is_published(self) -> bool:
         """The graph of the paper."""
         return self.graph == "patches"
+
+    @property
+    def most_clusters(self) -> int:
+        """Outputs of the network; without k some stay empty."""
+        return NETWORK_CLUSTERS if self.k_less else self.n_clusters
 
     def fit(self, image: Image, device: str = "auto") -> DeepCutFit:
         """Find the deep features; the first run finds the regions, behind its first frame."""
@@ -557,14 +562,14 @@ class DeepCutFit:
         """The cuts one after the other; what is cut later depends on what was cut before."""
         segmenter, every = self._segmenter, torch.arange(len(self._graph))
         if segmenter.stages == "one":
-            yield self._cut(0, every, segmenter.n_clusters, k_less=segmenter.k_less)
+            yield self._cut(0, every, segmenter.most_clusters, k_less=segmenter.k_less)
             return
         first = self._cut(0, every, 2, k_less=False)
         yield first
         objects = objects_of(first.answer.shares.argmax(dim=1).cpu().numpy(), self._graph)
         inside, outside = (torch.from_numpy(np.flatnonzero(o)) for o in (objects, ~objects))
         if len(inside) > 1:
-            yield self._cut(1, inside, segmenter.n_clusters, k_less=segmenter.k_less)
+            yield self._cut(1, inside, segmenter.most_clusters, k_less=segmenter.k_less)
         if segmenter.stages == "both" and len(outside) > 1:
             yield self._cut(2, outside, 2, k_less=False)
 
@@ -598,7 +603,7 @@ class DeepCutFit:
     def _first_frame(self, patches: Graph) -> Estimate:
         """Something to see while the regions are found: k-means of the patches."""
         segmenter = self._segmenter
-        clusters = kmeans(patches.features, segmenter.n_clusters, segmenter.seed)
+        clusters = kmeans(patches.features, segmenter.most_clusters, segmenter.seed)
         shares = (CERTAIN * torch.nn.functional.one_hot(clusters).float()).softmax(dim=1)
         ids = tuple(range(FIRST_CLUSTER, FIRST_CLUSTER + shares.shape[1]))
         plane = torch.from_numpy(patches.plane).to(shares.device)
