@@ -66,7 +66,7 @@ def toy_graph(seed: int = 0, n_nodes: int = 40) -> Graph:
 
 
 def toy_fit(segmenter: DeepCut, seed: int = 0) -> DeepCutFit:
-    return DeepCutFit(segmenter, discs()[0], toy_graph(seed))
+    return DeepCutFit(segmenter, discs()[0], lambda: toy_graph(seed))
 
 
 @pytest.mark.parametrize("k_less", [False, True])
@@ -193,6 +193,10 @@ def test_the_background_is_cut_as_well_in_both_stages() -> None:
         np.unique(labels[:4])
     )
     assert 2 <= last.n_labels <= 4
+
+
+def test_nothing_is_object_where_there_is_only_one_cluster() -> None:
+    assert not objects_of(np.zeros(40, np.int64), toy_graph()).any()
 
 
 # --- scribbles

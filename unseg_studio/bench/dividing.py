@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.document import decode
 from unseg_studio.features.efficientnet import STRIDES, pyramid
+from unseg_studio.features.filters import lab_of
 from unseg_studio.features.lazy_torch import torch
-from unseg_studio.segmenters import Estimate, leave_a_core
+from unseg_studio.features.regions import together
+from unseg_studio.segmenters import Estimate, deepcut, leave_a_core
 
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -43,9 +45,6 @@ CERTAIN = 10.0
 
 INSET = 0.05
 """Part of the height and width that the frame leaves out on each side."""
-
-AWAY = 0.5
-"""A label with less of the border for its size keeps away from it; 1 is what chance would give."""
 
 N_CUTS = 5
 """Iterations of GrabCut."""
@@ -74,8 +73,7 @@ def blank(image: Image) -> Proposal:
 
 def kmeans(image: Image, seed: int, *, n_clusters: int) -> Proposal:
     """Clusters of CIE Lab and place, each scaled to a deviation of 1."""
-    unit = np.ascontiguousarray(image.rgb, np.float32) / np.float32(255)
-    lab = cv2.cvtColor(unit, cv2.COLOR_RGB2Lab).reshape(-1, 3)
+    lab = lab_of(image.rgb).reshape(-1, 3)
     lab = lab / np.maximum(lab.std(axis=0), 1)
     rows, cols = (np.linspace(-1.7, 1.7, n, dtype=np.float32) for n in image.shape)
     place = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -132,17 +130,8 @@ def deep_features(image: Image) -> torch.Tensor:
         Three levels, each of length 1 at each node, less their mean.
     """
     coarse = pyramid(image.rgb, side=NODES * STRIDES[FINEST])[FINEST:]
-    shape = coarse[0].shape[1:]
-    levels = (
-        torch.nn.functional.interpolate(
-            torch.nn.functional.normalize(level, dim=0)[None],
-            size=shape,
-            mode="bilinear",
-            align_corners=False,
-        )[0]
-        for level in coarse
-    )
-    planes = torch.cat([*levels]).double()
+    shape = coarse[0].shape[1], coarse[0].shape[2]
+    planes = together(coarse, shape, centred=False).double()
     return planes - planes.mean(dim=(1, 2), keepdim=True)
 
 
@@ -170,20 +159,15 @@ def ncut_eigenvectors(features: torch.Tensor, n: int) -> torch.Tensor:
 
 
 def off_border(labels: Labels) -> Mask:
-    """The labels that an object most likely has: those that keep away from the border.
-
-    A label keeps away when its part of the border is less than half as large as its part of the
-    image, or when no other one is closer to that; of one label alone, nothing is object.
-    """
+    """Pixels of the labels that an object most likely has, by DeepCut's rule; (H, W) bool."""
     ids, flat = np.unique(labels, return_inverse=True)
     flat = flat.reshape(labels.shape)
     edge = np.ones(labels.shape, bool)
     edge[1:-1, 1:-1] = False
-    area, border = (
+    areas, borders = (
         np.bincount(plane, minlength=len(ids)) / plane.size for plane in (flat.ravel(), flat[edge])
     )
-    nearness = border / area
-    return np.asarray(((nearness <= max(AWAY, nearness.min())) & (nearness < 1))[flat])
+    return np.asarray(deepcut.off_border(areas, borders)[flat])
 
 
 def _without_object(labels: Labels) -> Proposal:

@@ -44,6 +44,12 @@ STRIP = 160_000
 EPSILON = 1e-6
 
 
+def lab_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """CIE Lab of (H, W, 3) pixels: lightness from 0 to 100 first."""
+    unit = np.ascontiguousarray(rgb, np.float32) / np.float32(255)
+    return np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2Lab))
+
+
 def filters(lab: Plane, shape: tuple[int, int]) -> Plane:
     """Hand-made features of an image on a smaller plane.
 

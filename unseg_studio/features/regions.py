@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unseg_studio.features.filters import lab_of
 from unseg_studio.features.lazy_torch import torch
 
 Numbers = NDArray[np.float64]
@@ -259,22 +260,17 @@ def _segments(rgb: NDArray[np.uint8]) -> Plane:
 
 def _colours(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """CIE Lab, its mean squared distance from its mean 1, (H, W, 3)."""
-    lab = _lab(rgb)
+    lab = lab_of(rgb)
     spread = np.square(lab - lab.mean(axis=(0, 1))).sum(axis=2).mean()
     return np.asarray(lab / max(np.sqrt(spread), 1.0), np.float32)
 
 
 def _contrast(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Length of the gradient of CIE Lab, its root mean square 1, (H, W)."""
-    lab = cv2.GaussianBlur(_lab(rgb), (0, 0), CONTRAST_SIGMA)
+    lab = cv2.GaussianBlur(lab_of(rgb), (0, 0), CONTRAST_SIGMA)
     slopes = (cv2.Sobel(lab, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (0, 1))
     squares = sum(np.square(slope).sum(axis=2) for slope in slopes)
     return np.asarray(np.sqrt(squares / max(float(np.mean(squares)), 1e-6)), np.float32)
-
-
-def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    unit = np.ascontiguousarray(rgb, np.float32) / np.float32(255)
-    return np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2Lab))
 
 
 def _main(levels: Sequence[torch.Tensor], shape: tuple[int, ...]) -> NDArray[np.float32]:

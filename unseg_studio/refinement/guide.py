@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import Image
 from unseg_studio.features.efficientnet import pyramid
-from unseg_studio.features.filters import FINE_SIDE, filters
+from unseg_studio.features.filters import FINE_SIDE, filters, lab_of
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.refinement.contours import contours
 from unseg_studio.refinement.embedding import embedded, resampled
@@ -69,7 +69,7 @@ class Guide:
 
     def colour_of(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """CIE Lab of (H, W, 3) pixels, each channel divided by its deviation over the image."""
-        return np.asarray(_lab(rgb) / self._spread, np.float32)
+        return np.asarray(lab_of(rgb) / self._spread, np.float32)
 
     @cached_property
     def grid(self) -> Grid:
@@ -109,7 +109,7 @@ class Guide:
     def _spread(self) -> NDArray[np.float32]:
         """Deviation of each Lab channel, at least 1, on a part of the pixels, (3,)."""
         step = max(1, max(self.rgb.shape) // FINE_SIDE)
-        sample = _lab(self.rgb[::step, ::step])
+        sample = lab_of(self.rgb[::step, ::step])
         return np.asarray(np.maximum(sample.reshape(-1, 3).std(axis=0), 1), np.float32)
 
     @cached_property
@@ -142,11 +142,6 @@ def limited(shape: tuple[int, int], side: int) -> tuple[int, int]:
     """A shape of the same proportions whose longer side is `side` at most."""
     scale = min(1.0, side / max(shape))
     return max(2, round(shape[0] * scale)), max(2, round(shape[1] * scale))
-
-
-def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    unit = np.ascontiguousarray(rgb, np.float32) / np.float32(255)
-    return np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2Lab))
 
 
 def _principal(level: torch.Tensor, width: int) -> torch.Tensor:

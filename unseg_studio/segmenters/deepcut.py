@@ -156,7 +156,7 @@ class DeepCut:
         weights = Path(self.weights) if self.weights else None
         glimpse = graph_of("patches", image, request, weights).to(place)
         if self.is_published:
-            return DeepCutFit(self, image, glimpse)
+            return DeepCutFit(self, image, lambda: glimpse)
 
         def graph() -> Graph:
             return graph_of("regions", image, request, weights).to(place)
@@ -329,6 +329,16 @@ class Cut:
             return max(1, round(max(most - self._n_done, most * WARM_SHARE)))
         return most
 
+    @cached_property
+    def _positive(self) -> torch.Tensor:
+        """Weights for the normalised cut, before strokes; once, so that a stroke need not wait."""
+        return affinity(self._segmenter, self._graph, k_less=False)
+
+    @cached_property
+    def _signed(self) -> torch.Tensor:
+        """The same for the k-less objective."""
+        return affinity(self._segmenter, self._graph, k_less=True)
+
     def steps(self, categories: torch.Tensor) -> Iterator[float]:
         """Optimise on: the loss of every step. `answer` is what it has come to.
 
@@ -338,11 +348,11 @@ class Cut:
             Category scribbled on each node, 0 for none.
         """
         budget, targets = self.budget, self._targets(categories)
-        weights = linked(affinity(self._segmenter, self._graph, k_less=False), categories)
+        weights = linked(self._positive, categories)
         if not self.k_less:
             yield from self._trained(weights, targets, budget, signed=None)
             return
-        signed = linked(affinity(self._segmenter, self._graph, k_less=True), categories)
+        signed = linked(self._signed, categories)
         if self._segmenter.is_published:
             yield from self._trained(weights, targets, budget, signed=signed)
             return
@@ -515,7 +525,7 @@ class DeepCutFit:
         self,
         segmenter: DeepCut,
         image: Image,
-        graph: Graph | Callable[[], Graph],
+        graph: Callable[[], Graph],
         glimpse: Graph | None = None,
     ) -> None:
         self._segmenter, self._image = segmenter, image
@@ -524,7 +534,7 @@ class DeepCutFit:
 
     @cached_property
     def _graph(self) -> Graph:
-        return self._make_graph if isinstance(self._make_graph, Graph) else self._make_graph()
+        return self._make_graph()
 
     @cached_property
     def _frame_plane(self) -> NDArray[np.int64]:
@@ -645,9 +655,6 @@ def _shrunk(plane: NDArray[np.int64]) -> NDArray[np.int64]:
 def objects_of(clusters: NDArray[np.int64], graph: Graph) -> NDArray[np.bool_]:
     """Which nodes are object, by where their clusters lie: right for any number of these.
 
-    The background reaches the border of the image. A cluster is object when its share of the
-    border is less than `AWAY` of its share of the image, or when none is farther from it.
-
     Parameters
     ----------
     clusters : ndarray, (N,) int
@@ -659,8 +666,24 @@ def objects_of(clusters: NDArray[np.int64], graph: Graph) -> NDArray[np.bool_]:
     -------
     ndarray, (N,) bool
     """
-    sizes = np.bincount(clusters, graph.sizes.cpu().numpy())
-    border = np.bincount(clusters, graph.border)
-    nearness = border / np.maximum(sizes, 1e-9)
-    nearness[sizes == 0] = np.inf
-    return np.asarray((nearness <= max(AWAY, nearness.min()))[clusters])
+    _, clusters = np.unique(clusters, return_inverse=True)
+    areas, borders = (
+        np.bincount(clusters, shares).astype(np.float64)
+        for shares in (graph.sizes.cpu().numpy(), graph.border)
+    )
+    return off_border(areas, borders)[clusters]
+
+
+def off_border(areas: NDArray[np.float64], borders: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which clusters are most likely object: the background reaches the border of the image.
+
+    A cluster is object when its share of the border is at most `AWAY` of its share of the image,
+    or when none keeps farther away; where there is only one, nothing is object.
+
+    Parameters
+    ----------
+    areas, borders : ndarray, (K,) float64
+        Share of the image, > 0, and of its border that each cluster has.
+    """
+    nearness = borders / areas
+    return np.asarray((nearness <= max(AWAY, nearness.min())) & (nearness < 1))
