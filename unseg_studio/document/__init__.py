@@ -1,5 +1,6 @@
 """One image under work: its truth, its undo, and the engine that keeps its labels alive."""
 
+from unseg_studio.document.carry import Carried, CarriedPlane, Carry, Origin, PlaneIndex
 from unseg_studio.document.decode import Context, Decoded, decode, decoded
 from unseg_studio.document.document import Document, DocumentEvents, joined_tables
 from unseg_studio.document.filmstrip import Filmstrip
@@ -14,6 +15,9 @@ from unseg_studio.document.worker import Failure, Job, Worker
 __all__ = [
     "PULL_MS",
     "SOON_MS",
+    "Carried",
+    "CarriedPlane",
+    "Carry",
     "Context",
     "Decoded",
     "Document",
@@ -25,7 +29,9 @@ __all__ = [
     "Job",
     "Live",
     "Moment",
+    "Origin",
     "Parts",
+    "PlaneIndex",
     "Run",
     "RunStatus",
     "State",

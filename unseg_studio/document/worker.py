@@ -20,6 +20,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
+from unseg_studio.document.carry import Carried
 from unseg_studio.document.solve import Fits, Frame, Wanted
 from unseg_studio.document.split import Parts
 from unseg_studio.document.thumbnails import Strip
@@ -38,7 +39,7 @@ class Failure:
     error: Exception
 
 
-Answer = Frame | Parts | Strip
+Answer = Frame | Parts | Strip | Carried
 """What jobs come to."""
 
 Result = Answer | Failure
