@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import weakref
 from pathlib import Path
 
 import cv2
@@ -281,3 +282,21 @@ def test_rle_of_a_part_of_a_large_plane_is_that_of_the_plane(annotate):
     (entry,) = content_of(annotate(labels))["annotations"]
     expected = coco_mask.encode(np.asfortranarray(labels.astype(bool).astype(np.uint8)))
     assert entry["segmentation"]["counts"] == expected["counts"].decode()
+
+
+def test_annotations_are_asked_for_one_by_one(annotate, tmp_path):
+    alive = []
+
+    def planes():
+        for number in range(4):
+            annotation = annotate(np.full((5, 4), 1), f"plane{number}.png")
+            alive.append(weakref.ref(annotation))
+            yield annotation
+            del annotation
+            assert sum(made() is not None for made in alive) <= 1
+
+    write_coco(planes(), tmp_path / "out.json")
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert [image["id"] for image in content["images"]] == [1, 2, 3, 4]
+    assert [entry["image_id"] for entry in content["annotations"]] == [1, 2, 3, 4]
+    assert len({entry["id"] for entry in content["annotations"]}) == 4

@@ -10,6 +10,7 @@ import pytest
 
 from unseg_studio.data import Patch
 from unseg_studio.formats import read_coco
+from unseg_studio.formats.coco_reader import CocoFile, NoCocoError
 from unseg_studio.formats.rle import run_lengths, text_of_runs
 
 SHAPE = (6, 8)
@@ -231,3 +232,52 @@ def test_memory_stays_bounded_whatever_the_polygon(read):
         assert tracemalloc.get_traced_memory()[1] < 150e6  # all crossings at once: 430 MB
     finally:
         tracemalloc.stop()
+
+
+def entry(id_, image_id, segmentation, category=1):
+    return {
+        "id": id_, "image_id": image_id, "category_id": category, "segmentation": segmentation,
+    }  # fmt: skip
+
+
+def test_several_images_share_one_table_of_categories(tmp_path):
+    path = tmp_path / "in.json"
+    tables = {
+        "images": [image("a", "a.png"), image("b", "b.png", width=9, height=7)],
+        "categories": [{"id": 1, "name": "cell"}, {"id": 5000, "name": "far"}],
+        "annotations": [entry(1, "b", [SQUARE], 5000), entry(2, "a", [SQUARE])],
+    }
+    path.write_text(json.dumps(tables))
+    file = CocoFile.read(path)
+    assert [file.shape_of(image) for image in file.images] == [SHAPE, (7, 9)]
+    first, second = file.labels_of(file.images)
+    assert [category.name for category in first.categories] == ["cell", "far"]
+    assert first.categories == second.categories
+    np.testing.assert_array_equal(first.labels, square())
+    np.testing.assert_array_equal(second.labels[:6, :8], square() * 2)
+    assert "new ids" in second.notes[0]
+
+
+@pytest.mark.parametrize("size", [{"width": 0}, {"height": True}, {"width": "8"}, {"width": 8.0}])
+def test_an_image_without_a_size_has_no_shape(tmp_path, size):
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps(coco(images=[image(1, "cell.tif") | size])))
+    file = CocoFile.read(path)
+    with pytest.raises(ValueError, match=r"'cell\.tif' is .* accepted are a width and a height"):
+        file.shape_of(file.images[0])
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "3", '{"shapes": []}', "{", "images and annotations"])
+def test_what_is_no_coco_file_is_told_from_a_damaged_one(tmp_path, text):
+    path = tmp_path / "in.json"
+    path.write_text(text)
+    with pytest.raises(NoCocoError, match=r"in\.json"):
+        CocoFile.read(path)
+
+
+def test_a_coco_file_that_is_cut_off_is_a_damaged_one(tmp_path):
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps(coco([SQUARE]))[:-20])
+    with pytest.raises(ValueError, match="is not JSON") as caught:
+        CocoFile.read(path)
+    assert not isinstance(caught.value, NoCocoError)

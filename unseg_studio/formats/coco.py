@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -83,12 +83,14 @@ class CocoOptions:
 
 
 def write_coco(
-    annotations: Sequence[Annotation] | Annotation,
+    annotations: Iterable[Annotation] | Annotation,
     path: str | Path,
     *,
     options: CocoOptions | None = None,
 ) -> None:
     """Write images, with and without regions, and the whole category table to one COCO file.
+
+    Annotations are asked for one by one, and each is let go before the next.
 
     Raises
     ------
@@ -97,32 +99,35 @@ def write_coco(
     OSError
         If the file cannot be written; what was there before stays.
     """
-    given = (annotations,) if isinstance(annotations, Annotation) else tuple(annotations)
+    given = (annotations,) if isinstance(annotations, Annotation) else annotations
     content = coco_content(given, Path(path), options=options or CocoOptions())
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     write_bytes(path, text.encode("utf-8", errors="replace"))
 
 
 def coco_content(
-    annotations: Sequence[Annotation], path: Path, *, options: CocoOptions
+    annotations: Iterable[Annotation], path: Path, *, options: CocoOptions
 ) -> dict[str, Any]:
     """What stands in the COCO file at `path`: plain dicts, lists, words and python numbers."""
-    names = _file_names(annotations, path, options)
+    bare: list[Annotation] = []
+    regions: list[dict[str, Any]] = []
+    for number, annotation in enumerate(annotations, 1):
+        merged_categories((annotation,))  # refuses regions without a category
+        regions.extend(_region_entries(annotation, number, options))
+        bare.append(replace(annotation, regions=()))  # masks of many planes would fill the memory
+    names = _file_names(bare, path, options)
     return {
-        "info": _info(annotations, options),
+        "info": _info(bare, options),
         "licenses": [{"id": 1, "name": "not stated", "url": ""}],
         "images": [
             _image_entry(annotation, name, number)
-            for number, (annotation, name) in enumerate(zip(annotations, names, strict=True), 1)
+            for number, (annotation, name) in enumerate(zip(bare, names, strict=True), 1)
         ],
         "categories": [
             {"id": int(category.id), "name": category.name, "supercategory": ""}
-            for category in merged_categories(annotations)
+            for category in merged_categories(bare)
         ],
-        "annotations": [
-            {"id": number, **entry}
-            for number, entry in enumerate(_region_entries(annotations, options), 1)
-        ],
+        "annotations": [{"id": number, **entry} for number, entry in enumerate(regions, 1)],
     }
 
 
@@ -195,20 +200,19 @@ def _relative_name(annotation: Annotation, roots: Sequence[Path]) -> str:
 
 
 def _region_entries(
-    annotations: Sequence[Annotation], options: CocoOptions
+    annotation: Annotation, number: int, options: CocoOptions
 ) -> Iterator[dict[str, Any]]:
-    for number, annotation in enumerate(annotations, 1):
-        for region in annotation.regions:
-            patch = _kept(region.patch, options)
-            if patch.mask.size:
-                yield {
-                    "image_id": number,
-                    "category_id": int(region.category),
-                    "segmentation": _segmentation(patch, annotation.shape, options=options),
-                    "area": int(patch.mask.sum()),
-                    "bbox": list(geometry.box(patch)),
-                    "iscrowd": 0,
-                }
+    for region in annotation.regions:
+        patch = _kept(region.patch, options)
+        if patch.mask.size:
+            yield {
+                "image_id": number,
+                "category_id": int(region.category),
+                "segmentation": _segmentation(patch, annotation.shape, options=options),
+                "area": int(patch.mask.sum()),
+                "bbox": list(geometry.box(patch)),
+                "iscrowd": 0,
+            }
 
 
 def _kept(patch: Patch, options: CocoOptions) -> Patch:

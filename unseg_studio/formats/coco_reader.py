@@ -1,12 +1,13 @@
-"""Read the masks of one image from a COCO file, whoever wrote it."""
+"""Read the masks of one image, or of several, from a COCO file, whoever wrote it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,29 +55,23 @@ def read_coco(path: str | Path, *, shape: Shape, file_name: str = "") -> Startin
         If it is no COCO file, knows no such image, contradicts itself or has damaged masks; in a
         sentence that says where.
     """
-    file = _File.read(Path(path))
-    image = _matching_image(file, shape, file_name)
-    entries = file.annotations_of(image["id"])
-    categories, notes = _categories(file, {entry["category_id"] for entry in entries})
-    labels = np.zeros(shape, np.int32)
-    without = 0
-    for entry in sorted(entries, key=lambda entry: bool(entry.get("iscrowd")), reverse=True):
-        patch = _patch(entry, shape, file=file)
-        without += not patch.mask.any()
-        labels[patch.slices][patch.mask] = categories[entry["category_id"]].id
-    if without:
-        notes.append(
-            f"{without} annotation{'s have' if without > 1 else ' has'} no mask inside the image, "
-            f"only a box or nothing, and {'are' if without > 1 else 'is'} left out."
-        )
-    return StartingLabels(
-        tuple(sorted(categories.values(), key=lambda c: c.id)), labels, tuple(notes)
-    )
+    file = CocoFile.read(Path(path))
+    return next(file.labels_of([_matching_image(file, shape, file_name)]))
 
 
-@dataclass(frozen=True)
-class _File:
-    """The three tables of a COCO file, each entry a dict with an id, references checked."""
+@dataclass(frozen=True, eq=False)
+class CocoFile:
+    """The three tables of a COCO file, each entry a dict with an id, references checked.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    images, categories, annotations : tuple of dict
+        The entries as they stand in the file.
+    own : dict
+        What only this program writes and reads.
+    """
 
     path: Path
     images: tuple[Entry, ...]
@@ -85,10 +80,21 @@ class _File:
     own: Entry = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> _File:
+    def read(cls, path: Path) -> CocoFile:
+        """Parse the whole file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        NoCocoError
+            If it is some other file.
+        ValueError
+            If it contradicts itself, in a sentence that says where.
+        """
         content = _parsed(path)
         if not isinstance(content, dict) or "images" not in content:
-            raise ValueError(
+            raise NoCocoError(
                 f"{path} holds JSON, but no COCO object; accepted is an object with the lists "
                 "images, annotations and categories."
             )
@@ -103,7 +109,54 @@ class _File:
 
     def annotations_of(self, image_id: Hashable) -> list[Entry]:
         """Annotations of one image, in the order of the file."""
-        return [entry for entry in self.annotations if entry["image_id"] == image_id]
+        return self._by_image.get(image_id, [])
+
+    def labels_of(self, images: Sequence[Entry]) -> Iterator[StartingLabels]:
+        """Read some of its images, one after the other, by one table of categories.
+
+        Raises
+        ------
+        ValueError
+            If an image has no size or damaged masks, in a sentence that says where.
+        """
+        used = {e["category_id"] for image in images for e in self.annotations_of(image["id"])}
+        categories, notes = _categories(self, used)
+        table = tuple(sorted(categories.values(), key=lambda category: category.id))
+        for image in images:
+            labels, without = self._painted(image, categories)
+            said = [*notes, _without_mask(without)] if without else notes
+            yield StartingLabels(table, labels, tuple(said))
+
+    def shape_of(self, image: Entry) -> Shape:
+        """Height and width; ValueError, in a sentence, where there are none."""
+        height, width = (image.get(key) for key in ("height", "width"))
+        if _is_length(height) and _is_length(width):
+            return height, width
+        raise ValueError(
+            f"{self.path}: the image {image.get('file_name')!r} is {width!r} x {height!r} px; "
+            "accepted are a width and a height of 1 or more. Export the file again."
+        )
+
+    def _painted(
+        self, image: Entry, categories: Mapping[Hashable, Category]
+    ) -> tuple[NDArray[np.int32], int]:
+        """Labels (H, W), and how many annotations have no mask."""
+        shape = self.shape_of(image)
+        labels = np.zeros(shape, np.int32)
+        without = 0
+        entries = self.annotations_of(image["id"])
+        for entry in sorted(entries, key=lambda entry: bool(entry.get("iscrowd")), reverse=True):
+            patch = _patch(entry, shape, file=self)
+            without += not patch.mask.any()
+            labels[patch.slices][patch.mask] = categories[entry["category_id"]].id
+        return labels, without
+
+    @cached_property
+    def _by_image(self) -> dict[Hashable, list[Entry]]:
+        table: dict[Hashable, list[Entry]] = {}
+        for entry in self.annotations:
+            table.setdefault(entry["image_id"], []).append(entry)
+        return table
 
     def _check_references(self) -> None:
         for key, table in (("image_id", self.images), ("category_id", self.categories)):
@@ -124,14 +177,27 @@ class _File:
         return "pixels" if self.own.get("segmentation") == "polygon-cv2" else "edges"
 
 
+class NoCocoError(ValueError):
+    """The file is something else than COCO; in a sentence."""
+
+
 def _parsed(path: Path) -> object:
     data = read_bytes(path, limit=LARGEST_FILE)
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(
+        # Cut off in the middle, it is damaged, but still nothing else.
+        kind = ValueError if b'"annotations"' in data or b'"images"' in data else NoCocoError
+        raise kind(
             f"{path} is not JSON ({error}); accepted is a COCO file. Choose another file."
         ) from error
+
+
+def _without_mask(n: int) -> str:
+    return (
+        f"{n} annotation{'s have' if n > 1 else ' has'} no mask inside the image, "
+        f"only a box or nothing, and {'are' if n > 1 else 'is'} left out."
+    )
 
 
 def _table(path: Path, content: Entry, key: str) -> tuple[Entry, ...]:
@@ -153,10 +219,14 @@ def _is_id(value: object) -> bool:
     return isinstance(value, int | str)
 
 
+def _is_length(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 # --- which image ---
 
 
-def _matching_image(file: _File, shape: Shape, file_name: str) -> Entry:
+def _matching_image(file: CocoFile, shape: Shape, file_name: str) -> Entry:
     named = list(_named(file.images, file_name)) if file_name else []
     if len(named) > 1:
         raise ValueError(
@@ -208,7 +278,7 @@ def _listed(images: tuple[Entry, ...], most: int = 3) -> str:
 # --- categories ---
 
 
-def _categories(file: _File, used: set[Hashable]) -> tuple[dict[Hashable, Category], list[str]]:
+def _categories(file: CocoFile, used: set[Hashable]) -> tuple[dict[Hashable, Category], list[str]]:
     """Category of each id of the file, and notes; of very many only those that are used."""
     entries = list(file.categories)
     notes = []
@@ -252,7 +322,7 @@ def _category(entry: Entry, name: str, *, id_: int) -> Category:
 # --- masks ---
 
 
-def _patch(entry: Entry, shape: Shape, *, file: _File) -> Patch:
+def _patch(entry: Entry, shape: Shape, *, file: CocoFile) -> Patch:
     segmentation = entry.get("segmentation")
     try:
         if isinstance(segmentation, dict):
