@@ -7,6 +7,7 @@ from unseg_studio.document.filmstrip import Filmstrip
 from unseg_studio.document.live import PULL_MS, SOON_MS, Live, pull_ms
 from unseg_studio.document.solve import Fits, Frame, Run, solve
 from unseg_studio.document.split import Parts, parts_of
+from unseg_studio.document.stack import LabelledPlane, PlaneStatus, Stack
 from unseg_studio.document.state import RunStatus, State
 from unseg_studio.document.thumbnails import Strip, StripJob, Thumbnail, Variant, variants_of
 from unseg_studio.document.timeline import Moment
@@ -27,13 +28,16 @@ __all__ = [
     "Fits",
     "Frame",
     "Job",
+    "LabelledPlane",
     "Live",
     "Moment",
     "Origin",
     "Parts",
     "PlaneIndex",
+    "PlaneStatus",
     "Run",
     "RunStatus",
+    "Stack",
     "State",
     "Strip",
     "StripJob",

@@ -30,6 +30,7 @@ from unseg_studio.data import (
     Tile,
     new_category,
     polygon_patch,
+    present_ids,
     regions_from_labels,
     stroke_patch,
 )
@@ -89,6 +90,8 @@ class Document:
         The category table; where it is empty, one category is made.
     segmenter : Segmenter or None
         Method and parameters; None: the one the window starts with.
+    state : State or None
+        All of the beginning, instead of categories and segmenter; of the image's size.
     """
 
     def __init__(
@@ -96,12 +99,14 @@ class Document:
         image: Image,
         categories: Sequence[Category] = (),
         segmenter: Segmenter | None = None,
+        *,
+        state: State | None = None,
     ) -> None:
         table = tuple(categories) or (new_category(()),)
         self.image = image
         self.events = DocumentEvents(self)
-        self._state = fresh_state(image, table, segmenter or default_segmenter())
-        self._active = table[0].id
+        self._state = state or fresh_state(image, table, segmenter or default_segmenter())
+        self._active = self._state.categories[0].id
         self._status = RunStatus()
         self._history = History()
 
@@ -204,6 +209,27 @@ class Document:
         self.require_unlocked(self._active)
         scribbles = self.scribbles.painted(points, self._active, radius=radius)
         self._act("stroke", scribbles=scribbles)
+
+    def mark(self, patch: Patch, ids: Labels) -> None:
+        """Scribble on the pixels of a patch, whatever tool drew them.
+
+        Parameters
+        ----------
+        patch : Patch
+            Which pixels.
+        ids : ndarray, (h, w) int32
+            What is drawn on the rectangle of the patch: categories, 0 to erase.
+
+        Raises
+        ------
+        ValueError
+            If a category is locked or does not exist.
+        """
+        for id_ in present_ids(ids[patch.mask]):
+            self.category(id_)
+            self.require_unlocked(id_)
+        text = "stroke" if ids[patch.mask].any() else "erase stroke"
+        self._act(text, scribbles=Scribbles(self.scribbles.mosaic.painted(patch, ids)))
 
     def erase(self, points: ArrayLike, *, radius: float) -> None:
         """Remove scribbles along a stroke."""
@@ -384,6 +410,18 @@ class Document:
             self.set_active(rest.categories[0].id)
         self._take("remove category", rest)
 
+    def share_categories(self, table: Sequence[Category]) -> None:
+        """Take the table as another document has it, which knows how to undo it; no step here.
+
+        Every category that occurs here must be in it.
+        """
+        if tuple(table) == self.categories:
+            return
+        self._history.settle(self._state)
+        new = self._state.changed(categories=tuple(table))
+        self._keep_active_in(new)
+        self._become(new)
+
     def set_active(self, id_: int) -> None:
         """Choose the category that the tools paint with; no undo step."""
         if id_ != self._active:
@@ -551,11 +589,15 @@ class Document:
         if state is None:
             return
         self.events.travelled.emit()
+        self._keep_active_in(state)
+        self._become(state)
+        self.events.history_changed.emit()
+
+    def _keep_active_in(self, state: State) -> None:
+        """Paint with another category where a state about to come lacks the active one."""
         if self._active not in {c.id for c in state.categories}:
             self._active = state.categories[0].id
             self.events.active_changed.emit(self._active)
-        self._become(state)
-        self.events.history_changed.emit()
 
     def _become(self, new: State) -> None:
         """Take a new state and say what is different."""

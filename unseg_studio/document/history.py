@@ -247,6 +247,10 @@ class History:
         self._future.clear()
         self._open = (text, state)
 
+    def settle(self, state: State) -> None:
+        """End the open step here: what becomes different now is of no step."""
+        self._close(state)
+
     def undo(self, state: State) -> State | None:
         """The state before the newest step, None when there is none."""
         before = self._close(state)
