@@ -1,0 +1,130 @@
+"""File > IO Utilities, as a person uses it: the entry, the dialog, the layers or the file."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from napari_unseg.tables import categories_in
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit
+
+from unseg_studio.data import Annotation, Category, Source, regions_from_labels
+from unseg_studio.formats import export
+
+TABLE = (Category(1, "nucleus", "#e69f00"),)
+MASKS = np.kron(np.eye(4, dtype=np.int32), np.ones((3, 3), np.int32))
+
+
+@pytest.fixture(autouse=True)
+def nothing_said():
+    notification_manager.records.clear()
+
+
+def said():
+    return [notification.message for notification in notification_manager.records]
+
+
+@pytest.fixture
+def choose(viewer, qtbot):
+    """Click an entry of the menu, and answer its dialog with a path, or cancel it with None."""
+
+    def choose(title, path=None):
+        answered = []
+
+        def answer():
+            dialog = QApplication.activeModalWidget()
+            assert isinstance(dialog, QFileDialog)
+            answered.append(dialog.windowTitle())
+            if path is None:
+                dialog.reject()
+            else:
+                dialog.findChild(QLineEdit).setText(str(path))
+                dialog.accept()
+
+        menu = next(
+            action.menu()
+            for action in viewer.window.file_menu.actions()
+            if action.text().replace("&", "") == "IO Utilities"
+        )
+        menu.aboutToShow.emit()
+        action = next(action for action in menu.actions() if action.text().startswith(title))
+        timer = QTimer(singleShot=True, interval=0)
+        timer.timeout.connect(answer)
+        timer.start()
+        action.trigger()
+        timer.stop()
+        return answered
+
+    return choose
+
+
+@pytest.mark.parametrize("name", ["masks.json", "masks.png"])
+def test_masks_are_imported_with_their_names(viewer, choose, tmp_path, name):
+    regions = regions_from_labels(MASKS, TABLE)
+    path = tmp_path / name
+    annotation = Annotation(MASKS.shape, Source(tmp_path / "cell.png"), TABLE, regions)
+    export(annotation, path, format="coco" if path.suffix == ".json" else "png")
+    assert choose("Import masks", path) == ["Import masks"]
+    (layer,) = viewer.layers
+    np.testing.assert_array_equal(layer.data, MASKS)
+    assert categories_in(layer.metadata) == TABLE
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.png", "a.txt"])
+def test_a_file_of_another_kind_is_refused_with_a_sentence(viewer, choose, tmp_path, name):
+    (tmp_path / name).write_text("hello")
+    choose("Import masks", tmp_path / name)
+    assert not viewer.layers
+    assert "accepted" in said()[0]
+
+
+def test_selected_labels_are_exported_as_coco(viewer, choose, tmp_path):
+    layer = viewer.add_labels(MASKS, name="cells")
+    viewer.add_labels(MASKS, name="other")
+    viewer.layers.selection = {layer}
+    choose("Export selected labels as COCO... ", tmp_path / "out.json")
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == ["cells"]
+    assert said() == [f"Wrote {tmp_path / 'out.json'}."]
+
+
+def test_every_label_can_be_exported_as_an_object(viewer, choose, tmp_path):
+    viewer.add_labels(np.arange(16).reshape(4, 4), name="cells")
+    choose("Export selected labels as COCO, every label an object", tmp_path / "out")
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert len(content["annotations"]) == 15
+
+
+def test_a_stack_is_exported_as_png_files(viewer, choose, tmp_path):
+    viewer.add_labels(np.stack([MASKS, MASKS]), name="cells")
+    choose("Export selected labels as indexed PNG", tmp_path / "out.png")
+    assert len([*tmp_path.glob("out_z*.png")]) == 2
+    assert said() == [f"Wrote {tmp_path / 'out_z0000.png'} and 1 more."]
+
+
+def test_an_export_that_fails_says_so(viewer, choose, tmp_path):
+    viewer.add_labels(MASKS * 300, name="cells")
+    choose("Export selected labels as indexed PNG", tmp_path / "out.png")
+    assert "room for labels up to 255" in said()[0]
+    assert not any(tmp_path.iterdir())
+
+
+def test_without_labels_there_is_nothing_to_export(viewer, choose):
+    viewer.add_image(np.eye(9))
+    assert choose("Export selected labels as COCO... ") == []
+    assert "No Labels layer is selected" in said()[0]
+
+
+def test_a_dialog_may_be_cancelled(viewer, choose, tmp_path):
+    viewer.add_labels(MASKS)
+    for title in (
+        "Import masks",
+        "Export selected labels as COCO... ",
+        "Export selected labels as",
+    ):
+        assert len(choose(title)) == 1
+    assert len(viewer.layers) == 1
+    assert not said()
