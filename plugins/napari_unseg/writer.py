@@ -109,12 +109,14 @@ def _write_coco(pages: Sequence[Page], path: Path) -> list[str]:
 def _write_png(pages: Sequence[Page], path: Path) -> list[str]:
     for page in pages:
         _require_indices(page)
+    taken: list[str] = []
     written = []
     for page in pages:
-        single = path if len(pages) == 1 else path.with_name(f"{path.stem} {page.path.stem}.png")
-        for annotation in page.annotations():
-            plane = annotation.source.plane
-            target = single.with_name(image_name(Source(single, plane, page.n_planes)))
+        name = path.name if len(pages) == 1 else f"{path.stem} {page.path.stem}{path.suffix}"
+        taken.append(_unlike(name, taken))
+        for number, annotation in enumerate(page.annotations()):
+            plane = number if page.lengths else None
+            target = path.with_name(image_name(Source(Path(taken[-1]), plane, page.n_planes)))
             export(annotation, target, format="png")
             written.append(str(target))
     return written

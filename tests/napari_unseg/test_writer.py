@@ -351,6 +351,17 @@ def test_planes_and_layers_are_png_files_of_their_own(tmp_path):
     ]  # fmt: skip
 
 
+def test_png_files_never_take_the_place_of_each_other(tmp_path):
+    images = {KEY: {"file_names": ["x/a.png", "y/a.png"]}}
+    layers = tuples(
+        labels_layer(blobs(2), metadata=images),
+        labels_layer(blobs(), metadata={KEY: {"file_name": "b.png"}}),
+        labels_layer(blobs(), metadata={KEY: {"file_name": "b.tif"}}),
+    )
+    written = write_png(str(tmp_path / "out.png"), layers)
+    assert len(set(written)) == len([*tmp_path.glob("*.png")]) == 4
+
+
 def test_labels_that_no_png_has_room_for_are_refused_before_anything_is_written(tmp_path):
     layers = tuples(labels_layer(blobs()), labels_layer(blobs() * 200, "far"))
     with pytest.raises(OSError, match=r"far has labels up to 400; .* up to 255"):
