@@ -2,134 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from napari.components import ViewerModel
-from napari.layers import Layer
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QPalette
-from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_unseg.link import LayerLink, image_of, require_plane
-from unseg_studio.document import PULL_MS, Document, Live
-from unseg_studio.formats import FORMATS
-from unseg_studio.widgets import (
-    Background,
-    CategoryList,
-    ExportBox,
-    ExportJob,
-    ExportWish,
-    FilmstripBar,
-    Pump,
-    RunBar,
-    SegmenterBox,
-)
-from unseg_studio.widgets.following import follow
+from napari_unseg.keys import Action, Keys
+from napari_unseg.panels import Panels
+from napari_unseg.planes import Planes
+from napari_unseg.planes_box import PlanesBox
+from napari_unseg.session import Session
+from unseg_studio.widgets.category_list import HOTKEYS
 from unseg_studio.widgets.icons import draw_with
-from unseg_studio.widgets.layout import button, column, row, small_button, words
+from unseg_studio.widgets.layout import button, column, row, words
 
 WIDTH = 300
 """Least width of the dock, in pixels."""
 
 _TIP = "Find clusters in the selected image layer, and steer them with scribbles."
-
-
-@dataclass(frozen=True, eq=False)
-class Session:
-    """One layer under work."""
-
-    document: Document
-    live: Live
-    link: LayerLink
-
-    @classmethod
-    def on(cls, viewer: ViewerModel, layer: Layer | None) -> Session:
-        """Begin to work on a layer; ValueError, in a sentence, where that is not possible."""
-        document = Document(image_of(layer))
-        return cls(document, Live(document), LayerLink(viewer, require_plane(layer), document))
-
-    def close(self) -> None:
-        """End the worker; the layers stay. Closing twice is closing once."""
-        self.link.close()
-        self.live.close()
-
-
-class Panels(QWidget):
-    """Everything that shows and changes a session, which ends with them."""
-
-    said = Signal(str)
-    """A sentence for the person."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        document, live = session.document, session.live
-        self._background = Background(self)
-        self._paint = QTimer(self, singleShot=True, interval=PULL_MS)
-        self._undo = small_button("undo", "", document.undo)
-        self._redo = small_button("redo", "", document.redo)
-        segmenter = SegmenterBox(document, live)
-        categories = CategoryList(document, live)
-        export = ExportBox(document, live)
-        column(
-            self, row(self._undo, self._redo), RunBar(document, live), categories,
-            _folded("Clusters and parameters", segmenter),
-            _seldom("Compare numbers of clusters", FilmstripBar(document, live)),
-            _folded("Export", export), margin=0,
-        ).addStretch(1)  # fmt: skip
-        Pump(document, live, self)
-        self._on_history_changed()
-
-        self._paint.timeout.connect(session.link.show_labels)
-        segmenter.refused.connect(self.said)
-        categories.refused.connect(self.said)
-        export.export_requested.connect(self._on_export_requested)
-        follow(self, document.events.labels_changed, self._on_labels_changed)
-        follow(self, document.events.history_changed, self._on_history_changed)
-        follow(self, session.link.refused, self._on_refused)
-        self.destroyed.connect(lambda: session.close())
-
-    # The person
-
-    def _on_export_requested(self, wish: ExportWish) -> None:
-        dialog = QFileDialog(self, "Export to")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(FORMATS[wish.format].suffix.lstrip("."))
-        dialog.fileSelected.connect(lambda path: self.export(wish, Path(path)))
-        dialog.open()
-
-    def export(self, wish: ExportWish, path: Path) -> None:
-        """Write what is shown now; `said` tells what came of it."""
-        job = ExportJob.of(self._session.document, self._session.live, wish)
-        self._background.run(
-            partial(job.write, path),
-            lambda _: self.said.emit(f"Exported to {path}."),
-            lambda error: self.said.emit(str(error)),
-        )
-
-    # The document
-
-    def _on_refused(self, sentence: str) -> None:
-        self.said.emit(sentence)
-
-    def _on_labels_changed(self) -> None:
-        """At most every `PULL_MS`: napari uploads the whole layer each time."""
-        if not self._paint.isActive():
-            self._paint.start()
-
-    def _on_history_changed(self) -> None:
-        document = self._session.document
-        for undo, verb, text in (
-            (self._undo, "Undo", document.undo_text),
-            (self._redo, "Redo", document.redo_text),
-        ):
-            undo.setEnabled(text is not None)
-            undo.setToolTip(f"{verb} {text}" if text else f"Nothing to {verb.lower()}.")
+_AGAIN = "Add the layers that were removed, with everything that was drawn in them."
 
 
 class Dock(QWidget):
@@ -145,20 +41,27 @@ class Dock(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._session: Session | None = None
+        self._open_titles: set[str] = set()
         draw_with(palette_of(napari_viewer.theme))
         self._choice = words()
         self._begin = button("Segment this layer", _TIP, self.begin, picture="run")
         self._message = words()
+        self._again = button("Show the layers again", _AGAIN, self._restore, picture="undo")
+        self._content: QVBoxLayout | None = None
+        self._panels: Panels | None = None
         self._area = _Area()
         head = QWidget()
-        column(head, self._choice, row(self._begin), self._message)
+        column(head, self._choice, row(self._begin), self._message, row(self._again))
         column(self, head, self._area, margin=0).setStretch(1, 1)
+        self._again.hide()
         self._on_layer_chosen()
         self._say("")
 
         chosen = napari_viewer.layers.selection.events.active
         chosen.connect(self._on_layer_chosen)
+        keys = Keys(napari_viewer, self._actions())
         self.destroyed.connect(partial(chosen.disconnect, self._on_layer_chosen))
+        self.destroyed.connect(lambda: keys.close())
         self.destroyed.connect(lambda: draw_with(None))
 
     @property
@@ -168,9 +71,8 @@ class Dock(QWidget):
 
     @property
     def panels(self) -> Panels | None:
-        """What shows and changes the session."""
-        panels = self._area.widget()
-        return panels if isinstance(panels, Panels) else None
+        """What shows and changes the plane at work."""
+        return self._panels
 
     @property
     def message(self) -> str:
@@ -180,28 +82,32 @@ class Dock(QWidget):
     def begin(self) -> None:
         """Segment the selected layer; the one before it is let go, its layers stay."""
         try:
-            session = Session.on(self._viewer, self._viewer.layers.selection.active)
+            session = Session(self._viewer, self._viewer.layers.selection.active)
         except ValueError as error:
             self._say(str(error))
             return
         self.end()
         self._session = session
-        panels = Panels(session)
-        panels.said.connect(self._say)
-        session.link.ended.connect(self._on_link_ended)
-        self._area.setWidget(panels)
+        session.said.connect(self._say)
+        session.moved.connect(self._show_panels)
+        session.layers_changed.connect(self._on_layers_changed)
+        session.ended.connect(self._on_ended)
+        self._make_content(session)
         self._on_layer_chosen()
         self._say(
-            f"Paint in the layer {session.link.scribbles.name!r}; a new label is a new category."
+            f"Paint in the layer {session.link.scribbles.name!r}; a new label is a new category. "
+            f"What is painted in {session.link.corrections.name!r} stays as it is."
         )
-        session.live.start()
+        session.start()
 
     def end(self) -> None:
         """Let go of the layer under work, if there is one."""
         if self._session is None:
             return
         self._session.close()
-        self._session = None
+        self._session.deleteLater()
+        self._session = self._content = self._panels = None
+        self._again.hide()
         self._area.takeWidget().deleteLater()
 
     def changeEvent(self, event: QEvent) -> None:
@@ -219,27 +125,101 @@ class Dock(QWidget):
         self._message.setText(sentence)
         self._message.setVisible(bool(sentence))
 
+    # Parts
+
+    def _make_content(self, session: Session) -> None:
+        content = QWidget()
+        self._panels = self._made_panels(session)
+        boxes = [PlanesBox(session)] if session.is_stack else []
+        self._content = column(content, *boxes, self._panels, margin=0)
+        content.destroyed.connect(lambda: session.close())
+        self._area.setWidget(content)
+
+    def _made_panels(self, session: Session) -> Panels:
+        panels = Panels(session, self._open_titles)
+        panels.said.connect(self._say)
+        return panels
+
+    def _show_panels(self) -> None:
+        """Those of the plane that is at work now, in the place of the others."""
+        old, session = self._panels, self._session
+        if old is None or session is None or self._content is None:
+            return
+        self._panels = self._made_panels(session)
+        self._content.replaceWidget(old, self._panels)
+        old.hide()
+        old.deleteLater()
+
+    # The person
+
+    def _actions(self) -> dict[str, Action]:
+        """What the keys do; every one also has a button."""
+        keys: dict[str, Callable[[Session], object]] = {
+            "Alt-N": lambda session: session.carry(everywhere=False),
+            "Alt-A": lambda session: session.carry(everywhere=True),
+            "Alt-T": lambda session: session.work_here(),
+            "Alt-R": lambda session: session.document.run(),
+            "Alt-S": lambda session: session.live.stop(),
+            "Alt-U": lambda session: session.doubt.show(not session.doubt.is_shown),
+            "Alt-J": lambda session: session.look_at_hint(),
+            "Alt-Z": lambda session: session.document.undo(),
+            "Alt-0": lambda session: session.choose_nothing(),
+        }
+        for place in range(HOTKEYS):
+            keys[f"Alt-{place + 1}"] = partial(_choose, place=place)
+        return {key: partial(self._do, action) for key, action in keys.items()}
+
+    def _do(self, action: Callable[[Session], object]) -> None:
+        if self._session is not None:
+            action(self._session)
+
+    def _restore(self) -> None:
+        if self._session is not None:
+            self._session.restore()
+            self._say("The layers are back, with everything that was drawn.")
+
     # The viewer
 
-    def _on_link_ended(self, name: str) -> None:
+    def _on_layers_changed(self) -> None:
+        session = self._session
+        self._again.setVisible(session is not None and not session.link.is_whole)
+
+    def _on_ended(self, name: str) -> None:
         self.end()
-        self._say(f"The layer {name!r} was removed, which ended the work on its image.")
+        self._say(
+            f"The layer {name!r} was removed, which ended the work on it; its labels stay as "
+            "ordinary layers."
+        )
 
     def _on_layer_chosen(self) -> None:
         layer, session = self._viewer.layers.selection.active, self._session
-        if session is not None and session.link.owns(layer):
+        if session is not None and session.owns(layer):
             self._offer(f"At work on {session.link.layer.name!r}.", possible=False)
             return
         try:
-            height, width = require_plane(layer).data.shape[:2]
+            planes = Planes.of(layer)
         except ValueError as error:
             self._offer(str(error), possible=False)
         else:
-            self._offer(f"{layer.name!r}, {width} x {height} px", possible=True)
+            self._offer(_about(planes), possible=True)
 
     def _offer(self, sentence: str, *, possible: bool) -> None:
         self._choice.setText(sentence)
         self._begin.setEnabled(possible)
+
+
+def _choose(session: Session, *, place: int) -> None:
+    """Make the category at this place of the list the active one, where there is one."""
+    if place < len(session.document.categories):
+        session.document.set_active(session.document.categories[place].id)
+
+
+def _about(planes: Planes) -> str:
+    """Size and planes of a layer, in words."""
+    height, width = planes.axes.plane_shape
+    n_planes = math.prod(planes.axes.counts)
+    stack = f", {n_planes} planes" if planes.axes.counts else ""
+    return f"{planes.name!r}, {width} x {height} px{stack}"
 
 
 class _Area(QScrollArea):
@@ -260,24 +240,6 @@ class _Area(QScrollArea):
         if event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return bool(super().eventFilter(watched, event))
-
-
-def _folded(title: str, content: QWidget) -> QCollapsible:
-    box = QCollapsible(title)
-    box.setDuration(0)
-    box.addWidget(content)  # unlike setContent, this lets the content grow
-    box.layout().setContentsMargins(0, 0, 0, 0)
-    box.content().layout().setContentsMargins(0, 0, 0, 0)
-    box.collapse(animate=False)
-    return box
-
-
-def _seldom(title: str, content: QWidget) -> QCollapsible:
-    """Folded, and hidden then: what is only folded counts as visible, and would go on working."""
-    box = _folded(title, content)
-    content.hide()
-    box.toggled.connect(content.setVisible)
-    return box
 
 
 def palette_of(theme: str) -> QPalette:

@@ -1,239 +1,573 @@
-"""Two Labels layers that follow a document, and a document that follows what is painted in one.
+"""Three Labels layers that follow the planes of a stack, and documents that follow what is painted.
 
-    scribbles layer  -- end of a stroke, undo -->  Document.set_scribbles
-    preview layer    <-- labels, in place --------  Document.labels
-    both             <-- colours of the categories
+    scribbles layer    -- end of a stroke -->  Document.mark      of the plane that was painted
+    corrections layer  -- end of a stroke -->  Document.correct   of the plane that was painted
+    preview layer      <-- labels, in place -- Document.shown     of every plane that has some
+    all three          <-- colours of the categories, place of the image layer
 
-Layers are held by reference: the person may rename them.
+Layers are held by reference: the person may rename them. The arrays belong to the link, so a layer
+that is deleted can be shown again. They are as large as the stack, but memory is taken only for
+planes that something is written to, and every handler looks at those planes alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import product
+from typing import Any, Literal, get_args
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
-from napari.utils.colormaps import DirectLabelColormap, label_colormap
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from unseg_studio.data import NOTHING, Category, Image, Scribbles, Source, present_ids
-from unseg_studio.data.channels import without_alpha
-from unseg_studio.document import Document
+from napari_unseg.colors import colormap_of
+from napari_unseg.planes import Axes, Planes, in_words
+from unseg_studio.data import (
+    FIRST_CLUSTER,
+    NOTHING,
+    UNEDITED,
+    UNMARKED,
+    Box,
+    Mosaic,
+    Patch,
+    Scribbles,
+)
+from unseg_studio.data.boxes import union
+from unseg_studio.data.labels import is_cluster
+from unseg_studio.document import Document, PlaneIndex, Stack
 
-PREVIEW = "preview"
-SCRIBBLES = "scribbles"
+Ids = NDArray[np.int32]
+Role = Literal["preview", "corrections", "scribbles"]
+"""From the bottom to the top."""
 
-ACCEPTED = "accepted is one 2-D image layer, grey or RGB(A)"
+NOTHING_HERE = 30_000
+"""In the corrections layer: corrected to nothing. There, 0 is where nothing was corrected.
 
-_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+No id comes near; and without numba, napari has no colours for labels beyond 65535."""
+
+OPACITY: dict[Role, float] = {"preview": 0.5, "corrections": 0.7, "scribbles": 1.0}
+
+PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 """Where a layer lies in the world."""
+
+_FORESEEN = frozenset(range(FIRST_CLUSTER, FIRST_CLUSTER + 32))
+"""Clusters that get their colours at once, since new colours are dear in napari."""
+
+_Connection = tuple[Any, Callable[..., Any]]
 
 
 class LayerLink:
-    """Ties a document to layers of a viewer, for as long as these layers are there.
+    """Ties a stack to layers of a viewer, for as long as the image layer is there.
 
     Parameters
     ----------
     viewer : ViewerModel
-        Gets the two layers on top.
+        Gets the three layers on top.
     layer : Image layer
-        What the document was made of; see `image_of`.
-    document : Document
-        Whose labels and scribbles to tie.
-    """
-
-    ended = Signal(str)
-    """A layer was removed: nothing follows any more. Carries its name."""
-    refused = Signal(str)
-    """A stroke was not possible and was taken back; in a sentence."""
-
-    def __init__(self, viewer: ViewerModel, layer: ImageLayer, document: Document) -> None:
-        self.layer = layer
-        self.document = document
-        self._layers = viewer.layers
-        self._shown = document.shown
-        labels = document.labels.copy()
-        self.preview = _add_labels(viewer, layer, labels, name=PREVIEW, opacity=0.5)
-        self.scribbles = _add_labels(
-            viewer, layer, document.scribbles.ids.copy(), name=SCRIBBLES, opacity=1.0
-        )
-        self._colored: dict[LabelsLayer, tuple[Any, ...]] = {}
-        self._prepare_for_strokes()
-        self.show_labels()
-        for signal, slot in self._connections():
-            signal.connect(slot)
-
-    def close(self) -> None:
-        """Let go; the layers stay, as ordinary ones."""
-        for signal, slot in self._connections():
-            signal.disconnect(slot)
-        self.preview.editable = True
-
-    def owns(self, layer: Layer | None) -> bool:
-        """Say whether this is the image layer or one of the two that follow."""
-        # By ==, for napari hands plugins proxies of its layers, which equal the layers.
-        return layer in (self.layer, self.preview, self.scribbles)
-
-    def show_labels(self) -> None:
-        """Write the document's labels into the preview, in place."""
-        shown, before = self.document.shown, self._shown
-        self._color_preview()
-        if box := shown.difference(before):
-            self.preview.data[box] = shown.window(box)
-        self._shown = shown
-        self.preview.refresh(extent=False)
-
-    # Parts
-
-    def _connections(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
-        events = self.document.events
-        return (
-            (self._layers.events.removed, self._on_layer_removed),
-            (self.scribbles.events.paint, self._on_painted),
-            (self.scribbles.events.set_data, self._on_painted),  # undo and redo say only this
-            (self.scribbles.events.selected_label, self._on_label_selected),
-            (events.scribbles_changed, self._show_scribbles),
-            (events.categories_changed, self._show_colors),
-            (events.active_changed, self._show_active),
-        )
-
-    def _prepare_for_strokes(self) -> None:
-        self.preview.editable = False
-        self.scribbles.brush_size = max(3, min(self.document.image.shape) // 60)
-        self.scribbles.mode = "paint"
-        self._show_colors()
-        self._show_active()
-        self._layers.selection.active = self.scribbles
-
-    # The person
-
-    def _on_layer_removed(self, event: Any) -> None:
-        if self.owns(event.value):
-            self.close()
-            self.ended.emit(event.value.name)
-
-    def _on_label_selected(self) -> None:
-        if self.scribbles.selected_label in _ids(self.document.categories):
-            self.document.set_active(int(self.scribbles.selected_label))
-
-    def _on_painted(self) -> None:
-        """Take what is drawn now; called once a stroke, not once a mouse move."""
-        drawn = np.array(self.scribbles.data, np.int32)
-        if np.array_equal(drawn, self.document.scribbles.ids):
-            return
-        # New colours make napari say set_data again, in the middle of this.
-        with self.scribbles.events.set_data.blocker(self._on_painted):
-            try:
-                self._require_unlocked(drawn)
-                self.document.set_scribbles(Scribbles(self._with_categories(drawn)))
-            except ValueError as error:
-                self.refused.emit(str(error))
-            self._show_scribbles()
-
-    def _require_unlocked(self, drawn: NDArray[np.int32]) -> None:
-        new = drawn[drawn != self.document.scribbles.ids]
-        for id_ in present_ids(new):
-            if id_ in self.document.locks:
-                self.document.require_unlocked(id_)
-
-    def _with_categories(self, drawn: NDArray[np.int32]) -> NDArray[np.int32]:
-        """A label that is no category yet becomes the next one."""
-        known = _ids(self.document.categories)
-        strays = {id_: drawn == id_ for id_ in np.unique(drawn[drawn != 0]) if id_ not in known}
-        for mask in strays.values():
-            drawn[mask] = self.document.add_category().id
-        return drawn
-
-    # The document
-
-    def _show_scribbles(self) -> None:
-        """Where the layer shows something else, which also ends its own undo."""
-        if not np.array_equal(self.scribbles.data, self.document.scribbles.ids):
-            self.scribbles.data = self.document.scribbles.ids.copy()
-
-    def _show_active(self) -> None:
-        self.scribbles.selected_label = self.document.active
-
-    def _show_colors(self) -> None:
-        self._color(self.scribbles, ())
-        self._color_preview()
-
-    def _color_preview(self) -> None:
-        self._color(self.preview, sorted(self.document.shown.areas.keys() - {NOTHING}))
-
-    def _color(self, layer: LabelsLayer, ids: Sequence[int]) -> None:
-        """Give a layer its colours; dear in napari, so only where they are different."""
-        wanted = (self.document.categories, tuple(ids))
-        if self._colored.get(layer) != wanted:
-            self._colored[layer] = wanted
-            layer.colormap = colormap_of(ids, self.document.categories)
-
-
-def image_of(layer: Layer | None) -> Image:
-    """Make an image of what a layer holds, which stays untouched.
-
-    Parameters
-    ----------
-    layer : Layer or None
-        None where no layer, or more than one, is selected.
+        What the stack was made of.
+    planes : Planes
+        How its axes are to be read.
+    stack : Stack
+        Whose labels, scribbles and corrections to tie; a plane of it is at work.
 
     Raises
     ------
     ValueError
-        If it is no 2-D image, or if there is nothing to segment in it.
+        In a sentence, where there is not enough memory for the layers.
     """
-    plane = require_plane(layer)
-    pixels = np.array(plane.data)  # a copy, for images are read-only
-    if plane.rgb and pixels.shape[-1] == 4:
-        pixels = without_alpha(pixels)
-    path = plane.source.path
-    return Image.of(pixels, Source(path=Path(path) if path else None))
+
+    ended = Signal(str)
+    """The image layer was removed: nothing follows any more. Carries its name."""
+    lost = Signal(str)
+    """One of the three layers was removed; everything is kept. Carries its name."""
+    refused = Signal(str)
+    """A stroke was not possible and was taken back; in a sentence."""
+    looked = Signal()
+    """Another plane, or the stack in another way, is shown."""
+    labels_due = Signal()
+    """`show_labels` has something to write."""
+
+    def __init__(
+        self, viewer: ViewerModel, layer: ImageLayer, planes: Planes, stack: Stack
+    ) -> None:
+        self.layer = layer
+        self.stack = stack
+        self.axes = planes.axes
+        self._viewer = viewer
+        self._ids: dict[Role, Ids] = {role: room(planes.axes) for role in get_args(Role)}
+        self._layers: dict[Role, LabelsLayer] = {}
+        self._connections: dict[Role | PlaneIndex | None, list[_Connection]] = {}
+        self._blank = Mosaic.full(stack.shape, NOTHING)
+        self._written: dict[PlaneIndex, Mosaic] = {}
+        self._corrected: dict[PlaneIndex, Mosaic] = {}
+        self._dirty: set[PlaneIndex] = set()
+        self._seen: set[int] = set(_FORESEEN)
+        self._colored: dict[Role, object] = {}
+        self._connect(None, self._stack_connections())
+        for index, document in stack.documents.items():
+            self._on_opened(index, document)
+        self.restore()
+
+    def close(self) -> None:
+        """Let go; the layers stay, as ordinary ones."""
+        for key in list(self._connections):
+            self._disconnect(key)
+        for layer in self._layers.values():
+            _give_back(layer)
+
+    @property
+    def preview(self) -> LabelsLayer:
+        """The labels as they are now; KeyError while the person has it deleted."""
+        return self._layers["preview"]
+
+    @property
+    def corrections(self) -> LabelsLayer:
+        """What was corrected by hand; KeyError while the person has it deleted."""
+        return self._layers["corrections"]
+
+    @property
+    def scribbles(self) -> LabelsLayer:
+        """What steers; KeyError while the person has it deleted."""
+        return self._layers["scribbles"]
+
+    @property
+    def is_whole(self) -> bool:
+        """None of the three layers is missing."""
+        return len(self._layers) == len(self._ids)
+
+    def owns(self, layer: Layer | None) -> bool:
+        """Say whether this is the image layer or one of the three that follow."""
+        # By ==, for napari hands plugins proxies of its layers, which equal the layers.
+        return layer is not None and layer in (self.layer, *self._layers.values())
+
+    # What the person looks at
+
+    @property
+    def shown(self) -> PlaneIndex:
+        """The plane at the sliders."""
+        point = self.layer.world_to_data(np.asarray(self._viewer.dims.point, float))
+        return self.axes.index_at(point)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whole planes are shown: neither a volume nor a cut through it."""
+        dims = self._viewer.dims
+        first = dims.ndim - self.layer.ndim
+        own = {axis - first for axis in dims.displayed}
+        return bool(dims.ndisplay == 2 and own == set(self.axes.shown))
+
+    def world_of(self, row: int, col: int) -> tuple[float, ...]:
+        """Where the view has to be centred for a pixel of the shown plane."""
+        point = self.layer.world_to_data(np.asarray(self._viewer.dims.point, float))
+        point[list(self.axes.shown)] = row, col
+        return tuple(self.layer.data_to_world(point))[-3:]
+
+    def go_to(self, index: PlaneIndex) -> None:
+        """Move the sliders to a plane."""
+        point = self.layer.world_to_data(np.asarray(self._viewer.dims.point, float))
+        point[list(self.axes.others)] = index
+        world = self.layer.data_to_world(point)
+        first = self._viewer.dims.ndim - self.layer.ndim
+        for axis in self.axes.others:
+            self._viewer.dims.set_point(first + axis, world[axis])
+
+    # The three layers
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Which of the three layers are there."""
+        return frozenset(self._layers)
+
+    def restore(self) -> None:
+        """Add the layers that are missing, with everything that was in them."""
+        for role in get_args(Role):
+            if role not in self._layers:
+                self._layers[role] = self._added(role)
+                self._prepare(role)
+        self._raise_in_order()
+        self._show_colors()
+        self.show_labels()
+        self._viewer.layers.selection.active = self.scribbles
+
+    def _added(self, role: Role) -> LabelsLayer:
+        place = {name: getattr(self.layer, name) for name in PLACE if hasattr(self.layer, name)}
+        return self._viewer.add_labels(
+            self._ids[role], name=role, opacity=OPACITY[role],
+            metadata=dict(self.layer.metadata), **place,
+        )  # fmt: skip
+
+    def _prepare(self, role: Role) -> None:
+        layer = self._layers[role]
+        self._colored.pop(role, None)
+        if role == "preview":
+            layer.editable = False
+        else:
+            layer.brush_size = max(3, min(self.stack.shape) // 60)
+            layer.mode = "paint"
+            layer.selected_label = self.stack.document.active
+            # In place of napari's own history, which would only know what was painted here.
+            layer.undo, layer.redo = self._undo, self._redo
+        self._connect(role, self._layer_connections(role, layer))
+
+    def _raise_in_order(self) -> None:
+        """Preview below corrections below scribbles, where that is not so."""
+        layers = self._viewer.layers
+        wanted = [self._layers[role] for role in get_args(Role)]
+        places = [layers.index(layer) for layer in wanted]
+        if places != sorted(places):
+            for layer in wanted:
+                layers.move(layers.index(layer), len(layers))
+
+    def _stack_connections(self) -> Iterator[_Connection]:
+        events, dims = self.stack.events, self._viewer.dims.events
+        yield events.opened, self._on_opened
+        yield events.let_go, self._on_let_go
+        yield events.carried, self._on_carried
+        yield events.categories_changed, self._show_colors
+        yield events.moved, self._show_active
+        yield self._viewer.layers.events.removed, self._on_removed
+        for signal in (dims.point, dims.order, dims.ndisplay, dims.ndim):
+            yield signal, self._on_looked
+        for name in PLACE:
+            if hasattr(self.layer.events, name):
+                yield getattr(self.layer.events, name), _ignoring_event(self._put, name)
+
+    def _layer_connections(self, role: Role, layer: LabelsLayer) -> Iterator[_Connection]:
+        yield layer.events.data, _ignoring_event(self._on_data_replaced, role)
+        if role == "preview":
+            yield layer.events.editable, self._keep_preview
+            return
+        yield layer.events.paint, _with_value(self._on_painted, role)
+        yield layer.events.selected_label, _ignoring_event(self._on_label_selected, role)
+        yield layer.events.n_edit_dimensions, _ignoring_event(self._keep_flat, role)
+
+    def _document_connections(self, index: PlaneIndex, document: Document) -> Iterator[_Connection]:
+        events = document.events
+        yield events.scribbles_changed, partial(self._on_scribbles_changed, index)
+        yield events.labels_changed, partial(self._on_labels_changed, index)
+        yield events.history_changed, partial(self._on_history_changed, index)
+        yield events.active_changed, self._show_active
+
+    def _connect(self, key: Any, connections: Iterable[_Connection]) -> None:
+        made = self._connections.setdefault(key, [])
+        for signal, slot in connections:
+            signal.connect(slot)
+            made.append((signal, slot))
+
+    def _disconnect(self, key: Any) -> None:
+        for signal, slot in self._connections.pop(key, ()):
+            signal.disconnect(slot)
+
+    # The person, at the layers
+
+    def _on_removed(self, event: Any) -> None:
+        gone = event.value
+        if gone == self.layer:
+            self.close()
+            self.ended.emit(gone.name)
+            return
+        for role, layer in list(self._layers.items()):
+            if gone == layer:
+                self._disconnect(role)
+                _give_back(self._layers.pop(role))
+                self.lost.emit(gone.name)
+
+    def _on_looked(self, _event: Any = None) -> None:
+        self.looked.emit()
+
+    def _put(self, name: str) -> None:
+        """Lay the layers where the image layer lies now."""
+        for layer in self._layers.values():
+            setattr(layer, name, getattr(self.layer, name))
+
+    def _keep_preview(self, _event: Any = None) -> None:
+        """Napari makes layers editable again when the display changes."""
+        if self.preview.editable:
+            self.preview.editable = False
+
+    def _keep_flat(self, role: Role) -> None:
+        layer = self._layers[role]
+        if layer.n_edit_dimensions > 2:
+            layer.n_edit_dimensions = 2
+            self.refused.emit("A stroke is drawn on one plane; choose 2 dimensions to edit.")
+
+    def _on_label_selected(self, role: Role) -> None:
+        document, label = self.stack.document, int(self._layers[role].selected_label)
+        if any(category.id == label for category in document.categories):
+            document.set_active(label)
+
+    def _on_painted(self, role: Role, atoms: Any) -> None:
+        """Take a stroke, at its end."""
+        for index, box in self._touched(atoms).items():
+            self._take(role, index, box)
+
+    def _on_data_replaced(self, role: Role) -> None:
+        """Take over what somebody gave the layer in the place of our array, which comes back."""
+        layer, own = self._layers[role], self._ids[role]
+        given = layer.data
+        if given is own:
+            return
+        with layer.events.data.blocker():
+            layer.data = own
+        if role == "preview" or given.shape != own.shape or np.dtype(given.dtype).kind not in "iu":
+            self.refused.emit(
+                f"The layer {layer.name!r} keeps its own data; accepted are whole numbers of the "
+                f"shape {own.shape} in the scribbles and in the corrections. Paint there, or make "
+                "another layer for other data."
+            )
+            return
+        for index in self.stack.indices:
+            self._take_plane(role, index, np.asarray(given[self.axes.key(index, channels=0)]))
+        layer.refresh(extent=False)
+
+    def _take_plane(self, role: Role, index: PlaneIndex, given: NDArray[Any]) -> None:
+        view = self._view(role, index)
+        if not np.array_equal(given, view):
+            view[...] = given
+            self._take(role, index, self._whole)
+
+    def _touched(self, atoms: Any) -> dict[PlaneIndex, Box]:
+        """Planes under a stroke, and the rectangle of it on each."""
+        found: dict[PlaneIndex, list[Box]] = {}
+        for atom in atoms or ():
+            for index, box in places_of(atom, self.axes):
+                found.setdefault(index, []).append(box)
+        return {index: union(boxes) or self._whole for index, boxes in found.items()}
+
+    def _take(self, role: Role, index: PlaneIndex, box: Box) -> None:
+        """Give a stroke that is in the array to the plane's document, which goes to work."""
+        drawn = self._view(role, index)[box].copy()  # a document that opens shows what it has
+        draw = self._scribble if role == "scribbles" else self._correct
+        try:
+            self._require_flat()
+            draw(self.stack.work_on(index), drawn, box)
+        except (ValueError, MemoryError) as error:
+            self.refused.emit(str(error) or "There is not enough memory for this stroke.")
+        self._write(role, index, box, self._truth(role, index, box))
+
+    def _require_flat(self) -> None:
+        if not self.is_flat:
+            rows, cols = self.axes.shown
+            raise ValueError(
+                "The stroke was taken back: strokes are drawn while whole planes are shown, in 2-D "
+                f"and with the axes {rows} and {cols}. Switch back to that view (Ctrl+Y for 2-D, "
+                "Ctrl+E to roll the axes)."
+            )
+
+    def _scribble(self, document: Document, drawn: Ids, box: Box) -> None:
+        mask = drawn != document.scribbles.mosaic.window(box)
+        if mask.any():
+            if (drawn[mask] == NOTHING_HERE).any():
+                raise ValueError("'Nothing here' is a correction; paint it in that layer.")
+            known = self._with_categories(document, drawn, mask)
+            document.mark(Patch(*box, mask), known)
+
+    def _correct(self, document: Document, drawn: Ids, box: Box) -> None:
+        after, before = edits_of(drawn), document.edits.mosaic.window(box)
+        mask = after != before
+        after = self._with_categories(document, after, mask)
+        for id_ in np.unique(after[mask]).tolist():
+            text = "take back correction" if id_ == UNEDITED else "brush"
+            document.correct(text, Patch(*box, mask & (after == id_)), id_)
+
+    def _with_categories(self, document: Document, drawn: Ids, mask: NDArray[np.bool_]) -> Ids:
+        """A label that is neither a category nor a cluster here becomes the next category."""
+        for label in np.unique(drawn[mask]).tolist():
+            known = label <= NOTHING or any(c.id == label for c in document.categories)
+            if not known and not (is_cluster(label) and document.shown.holds(label)):
+                drawn[drawn == label] = document.add_category().id
+        return drawn
+
+    def _undo(self) -> None:
+        self._travel("undo")
+
+    def _redo(self) -> None:
+        self._travel("redo")
+
+    def _travel(self, verb: Literal["undo", "redo"]) -> None:
+        """Of the plane that is shown, if anything was done there."""
+        index = self.shown
+        if self.stack.document_of(index) is None:
+            at = in_words(self.stack.at_work)
+            self.refused.emit(
+                f"There is nothing to {verb} on this plane; plane {at} is at work. Go there first."
+            )
+            return
+        getattr(self.stack.work_on(index), verb)()
+
+    # The documents
+
+    def _on_opened(self, index: PlaneIndex, document: Document) -> None:
+        self._connect(index, self._document_connections(index, document))
+        self._on_scribbles_changed(index, document.scribbles, self._whole)
+        self._on_history_changed(index)
+        self._on_labels_changed(index)
+
+    def _on_let_go(self, index: PlaneIndex, _document: Document) -> None:
+        self._disconnect(index)
+
+    def _on_carried(self, indices: tuple[PlaneIndex, ...]) -> None:
+        self._dirty.update(indices)
+        self.labels_due.emit()
+
+    def _on_labels_changed(self, index: PlaneIndex) -> None:
+        self._dirty.add(index)
+        self.labels_due.emit()
+
+    def _on_scribbles_changed(self, index: PlaneIndex, scribbles: Scribbles, box: Box) -> None:
+        self._write("scribbles", index, box, scribbles.mosaic.window(box))
+
+    def _on_history_changed(self, index: PlaneIndex) -> None:
+        """Corrections have no signal of their own; comparing the same ones costs nothing."""
+        document = self.stack.document_of(index)
+        if document is None:
+            return
+        now, before = document.edits.mosaic, self._corrected.get(index)
+        box = now.difference(before) if before else self._whole
+        self._corrected[index] = now
+        if box and (before or not document.edits.is_empty):
+            self._write("corrections", index, box, corrections_of(now.window(box)))
+
+    def show_labels(self) -> None:
+        """Write the labels of all planes that have new ones into the preview, in place."""
+        indices, self._dirty = self._dirty, set()
+        for index in indices:
+            self._write_labels(index)
+        self._show_colors()
+        if indices and "preview" in self._layers and self._is_seen(indices):
+            self.preview.refresh(extent=False)
+
+    def _write_labels(self, index: PlaneIndex) -> None:
+        shown = self.stack.shown(index) or self._blank
+        if box := shown.difference(self._written.get(index, self._blank)):
+            self._view("preview", index)[box] = shown.window(box)
+        self._written[index] = shown
+        self._seen.update(filter(is_cluster, shown.areas))
+
+    def _is_seen(self, indices: Iterable[PlaneIndex]) -> bool:
+        """Volumes and cuts are dear to draw: they follow at the end of a run."""
+        if self.is_flat:
+            return self.shown in indices
+        documents = map(self.stack.document_of, indices)
+        return not all(document and document.status.is_busy for document in documents)
+
+    def _show_active(self, _value: Any = None) -> None:
+        active = self.stack.document.active
+        for role in ("scribbles", "corrections"):
+            layer = self._layers.get(role)
+            if layer is not None and layer.selected_label != NOTHING_HERE:
+                layer.selected_label = active
+
+    def _show_colors(self, _table: Any = None) -> None:
+        """Give the layers their colours; dear in napari, so only where they are different."""
+        wanted = (self.stack.categories, frozenset(self._seen))
+        for role, layer in self._layers.items():
+            if self._colored.get(role) != wanted:
+                self._colored[role] = wanted
+                layer.colormap = colormap_of(self._seen, self.stack.categories, NOTHING_HERE)
+
+    # Arrays
+
+    @property
+    def _whole(self) -> Box:
+        height, width = self.stack.shape
+        return slice(0, height), slice(0, width)
+
+    def _view(self, role: Role, index: PlaneIndex) -> Ids:
+        """One plane of a layer, `(H, W)`, to read and to write."""
+        view: Ids = self._ids[role][self.axes.key(index, channels=0)]
+        return view
+
+    def _write(self, role: Role, index: PlaneIndex, box: Box, ids: Ids) -> None:
+        part = self._view(role, index)[box]
+        if np.array_equal(part, ids):
+            return
+        part[...] = ids
+        layer = self._layers.get(role)
+        if layer is not None and (self.shown == index or not self.is_flat):
+            layer.refresh(extent=False)
+
+    def _truth(self, role: Role, index: PlaneIndex, box: Box) -> Ids:
+        """What a layer should show."""
+        document = self.stack.document_of(index)
+        if document is None:
+            return self._blank.window(box)
+        if role == "scribbles":
+            return document.scribbles.mosaic.window(box)
+        return corrections_of(document.edits.mosaic.window(box))
 
 
-def require_plane(layer: Layer | None) -> ImageLayer:
-    """Return the layer itself; ValueError, in a sentence, if it is no 2-D image."""
-    if layer is None:
-        raise ValueError(f"No single layer is selected; {ACCEPTED}. Select one in the layer list.")
-    if not isinstance(layer, ImageLayer):
-        kind = type(layer).__name__
-        raise ValueError(f"{layer.name!r} is a {kind} layer; {ACCEPTED}. Select an image layer.")
-    if layer.multiscale:
+def room(axes: Axes, dtype: type[np.generic] = np.int32) -> NDArray[Any]:
+    """Zeros of the shape of the data, in which all channels of a plane share their memory.
+
+    Memory is taken by the pages that are written to.
+    """
+    lengths = [1 if axis == axes.channel else n for axis, n in enumerate(axes.shape)]
+    try:
+        ids = np.zeros(lengths, dtype)
+    except (MemoryError, ValueError) as error:
         raise ValueError(
-            f"{layer.name!r} is a multiscale image; {ACCEPTED}, of one scale. "
-            "Add one of its scales as a layer of its own."
-        )
-    if layer.ndim != 2:
-        raise ValueError(
-            f"{layer.name!r} is a stack with {layer.ndim} axes; {ACCEPTED}. Stacks come later: "
-            "add one plane of it as a layer of its own."
-        )
-    return layer
+            f"There is not enough memory for labels of the shape {axes.shape}. Choose a part of "
+            "the stack, or close other programs."
+        ) from error
+    if axes.channel is None:
+        return ids
+    strides = [0 if axis == axes.channel else step for axis, step in enumerate(ids.strides)]
+    return np.lib.stride_tricks.as_strided(ids, axes.shape, strides)
 
 
-def colormap_of(ids: Sequence[int], categories: Sequence[Category]) -> DirectLabelColormap:
-    """Categories in their own colours, other ids in those that napari would give them."""
-    quiet = label_colormap()
-    colors: dict[int | None, Any] = {None: "white", 0: "transparent"}
-    colors |= {id_: quiet.map(id_) for id_ in ids}
-    colors |= {category.id: category.color for category in categories}
-    return DirectLabelColormap(color_dict=colors)
+def places_of(atom: Any, axes: Axes) -> Iterator[tuple[PlaneIndex, Box]]:
+    """Which planes, and which rectangle of each, one change of a Labels layer touched.
+
+    Napari describes it by slices, or up to 0.8 by the indices of the pixels.
+    """
+    key = getattr(atom, "slice_key", None)
+    if key is None:
+        ends = [(int(np.min(at)), int(np.max(at)) + 1) for at in map(np.asarray, atom[0])]
+        indices = set(zip(*(np.ravel(atom[0][axis]).tolist() for axis in axes.others), strict=True))
+        spans = [slice(*end) for end in ends]
+    else:
+        spans = list(key)
+        indices = set(product(*(range(spans[a].start, spans[a].stop) for a in axes.others)))
+    rows, cols = (spans[axis] for axis in axes.shown)
+    for index in sorted(indices) if axes.others else [()]:
+        yield index, (rows, cols)
 
 
-def _ids(categories: Sequence[Category]) -> set[int]:
-    return {category.id for category in categories}
+def edits_of(corrections: Ids) -> Ids:
+    """What the corrections layer holds, as ids of `Edits`."""
+    edits = np.where(corrections == UNMARKED, np.int32(UNEDITED), corrections)
+    return np.where(corrections == NOTHING_HERE, np.int32(NOTHING), edits)
 
 
-def _add_labels(
-    viewer: ViewerModel, layer: ImageLayer, ids: NDArray[np.int32], *, name: str, opacity: float
-) -> LabelsLayer:
-    """A Labels layer in the place of the image layer."""
-    place = {key: getattr(layer, key) for key in _PLACE}
-    return viewer.add_labels(
-        ids, name=name, opacity=opacity, metadata=dict(layer.metadata), **place
-    )
+def corrections_of(edits: Ids) -> Ids:
+    """Ids of `Edits` as the corrections layer holds them."""
+    ids = np.where(edits == NOTHING, np.int32(NOTHING_HERE), edits)
+    return np.where(edits == UNEDITED, np.int32(UNMARKED), ids)
+
+
+def _give_back(layer: LabelsLayer) -> None:
+    """Make it an ordinary layer, with an empty history of its own."""
+    for verb in ("undo", "redo"):
+        vars(layer).pop(verb, None)
+    layer.editable = False
+    layer.editable = True
+
+
+def _ignoring_event(slot: Callable[..., None], value: str) -> Callable[[Any], None]:
+    def called(event: Any = None) -> None:
+        slot(value)
+
+    return called
+
+
+def _with_value(slot: Callable[..., None], role: Role) -> Callable[[Any], None]:
+    def called(event: Any) -> None:
+        slot(role, event.value)
+
+    return called

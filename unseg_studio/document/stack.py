@@ -34,6 +34,7 @@ from unseg_studio.document.carry import Carried, CarriedPlane, Carry, Origin, Pl
 from unseg_studio.document.document import Document
 from unseg_studio.document.provenance import provenance
 from unseg_studio.document.state import State, fresh_state
+from unseg_studio.refinement import Uncertainty
 from unseg_studio.segmenters import Segmenter, default_segmenter
 
 PlaneStatus = Literal["untouched", "carried", "scribbled", "corrected"]
@@ -90,7 +91,9 @@ class LabelledPlane:
     def annotation(self, *, min_area: int = 1, device: str = "cpu") -> Annotation:
         """Everything that has a category, cut into regions; see `regions_from_labels`."""
         regions = regions_from_labels(self.labels.array, self.categories, min_area=min_area)
-        made = provenance(self.state, device=device) if self.state else {"method": "carried"}
+        made: dict[str, object] = {"method": "carried"}
+        if self.state is not None:
+            made = provenance(self.state, device=device)
         return Annotation(self.labels.shape, self.source, self.categories, regions, made)
 
 
@@ -209,7 +212,7 @@ class Stack:
     @property
     def tally(self) -> Tally:
         """Counts of planes by status."""
-        found = [self.status(index) for index in {**self._opened, **self._carried}]
+        found = [self.status(index) for index in self.indices_with_labels]
         return Tally(*(found.count(name) for name in ("carried", "scribbled", "corrected")))
 
     def shown(self, index: PlaneIndex) -> Mosaic | None:
@@ -218,10 +221,20 @@ class Stack:
             return self._opened[index].document.shown
         return self._carried[index].mosaic if index in self._carried else None
 
+    @property
+    def indices_with_labels(self) -> tuple[PlaneIndex, ...]:
+        """Planes that were opened or carried to, in the order of the data."""
+        return tuple(sorted({**self._opened, **self._carried}))
+
+    def uncertainty(self, index: PlaneIndex) -> Uncertainty | None:
+        """How sure the labels of a plane are; None where nobody has said."""
+        if index in self._opened:
+            return self._opened[index].document.uncertainty
+        return self._carried[index].uncertainty if index in self._carried else None
+
     def labelled(self) -> tuple[LabelledPlane, ...]:
         """Every plane that has labels, in the order of the data."""
-        found = sorted({**self._opened, **self._carried})
-        planes = (self._labelled(index) for index in found)
+        planes = map(self._labelled, self.indices_with_labels)
         return tuple(plane for plane in planes if set(plane.labels.areas) != {NOTHING})
 
     def _labelled(self, index: PlaneIndex) -> LabelledPlane:

@@ -97,6 +97,8 @@ class Format:
         See `Read`; None where the format is written only.
     check : callable
         See `Check`.
+    holds_many : bool
+        One file may hold several images.
     """
 
     name: str
@@ -106,19 +108,19 @@ class Format:
     write: Write
     read: Read | None
     check: Check
+    holds_many: bool = True
 
 
 def image_name(source: Source) -> str:
     """File name by which exported files know an image: planes of a stack get their index.
 
     `cells.tif` has the planes `cells_z0000.tif`, `cells_z0001.tif`, ...; an array without a file
-    is called `array`.
+    is called `array`, and its planes `array_z0000`, `array_z0001`, ...
     """
-    if source.path is None:
-        return "array"
+    path = source.path or Path("array")
     if source.plane is None or source.n_planes == 1:
-        return source.path.name
-    return f"{source.path.stem}_z{source.plane:04d}{source.path.suffix}"
+        return path.name
+    return f"{path.stem}_z{source.plane:04d}{path.suffix}"
 
 
 def merged_categories(annotations: Sequence[Annotation]) -> tuple[Category, ...]:

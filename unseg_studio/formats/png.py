@@ -245,4 +245,6 @@ def check_png(annotation: Annotation, options: PngOptions) -> Iterator[Finding]:
         yield Finding("error", str(error))
 
 
-PNG = Format("png", "Indexed PNG", ".png", PngOptions, write_png, read_png, check_png)
+PNG = Format(
+    "png", "Indexed PNG", ".png", PngOptions, write_png, read_png, check_png, holds_many=False
+)
