@@ -26,6 +26,9 @@ from unseg_studio.widgets import (
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.layout import button, column, row, small_button
 
+_NOTHING_TIP = (
+    "Paint in the corrections layer where nothing is (Alt+0); its eraser takes corrections away."
+)
 _ALL_TIP = "Write every plane that has labels: one file, or one for each where a file holds one."
 
 
@@ -52,11 +55,12 @@ class Panels(QWidget):
         self._redo = small_button("redo", "", self._document.redo)
         self._doubt = self._make_doubt()
         self._hint = button("Where next?", "", session.look_at_hint, picture="target")
+        nothing = button("Correct to nothing", _NOTHING_TIP, session.choose_nothing)
         categories = CategoryList(self._document, self._live)
         folded = partial(fold, open_titles=open_titles)
         column(
             self, row(self._undo, self._redo, self._doubt, self._hint),
-            RunBar(self._document, self._live), categories,
+            RunBar(self._document, self._live), categories, row(nothing),
             folded("Clusters and parameters", self._make_segmenter),
             folded("Compare numbers of clusters", self._make_filmstrip),
             folded("Export", self._make_export), margin=0,

@@ -68,7 +68,7 @@ class PlanesBox(QWidget):
         stack, shown = self._session.stack, self._session.link.shown
         tally, at = stack.tally, stack.at_work
         self._at_work.setText(
-            f"<b>Plane {in_words(at)}</b> of {_in_all(stack.counts)} is at work. "
+            f"<b>Plane {in_words(at)}</b> is at work ({_in_all(stack.counts)}). "
             f"{tally.carried} carried, {tally.scribbled} scribbled, {tally.corrected} corrected."
         )
         is_here = shown == at
@@ -100,5 +100,5 @@ def _left(seconds: float | None) -> str:
 
 
 def _in_all(counts: tuple[int, ...]) -> str:
-    """How many planes there are along each axis."""
-    return " × ".join(map(str, counts))
+    """How planes are counted along each axis: as napari's sliders do, from 0."""
+    return ", ".join(f"0 to {n - 1}" for n in counts)

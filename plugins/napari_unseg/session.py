@@ -240,7 +240,7 @@ class Session(QObject):
         engine = self._engines.pop(index, None)
         if engine is None:
             document = self.stack.documents[index]
-            live = Live(document)
+            live = Live(document, is_grounded=self.stack.began_carried(index))
             engine = Engine(live, Pump(document, live, self))
         self._engines[index] = engine
         return engine

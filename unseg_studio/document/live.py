@@ -40,19 +40,28 @@ class Live:
         Where to compute; None: a worker of its own.
     device : str
         See `resolve_device`.
+    is_grounded : bool
+        Labels were there before anybody drew: strokes change them only around where they disagree,
+        until the person asks for a run from cold.
     """
 
     moments_changed = Signal(tuple)
     """The moments of the newest run, oldest first."""
 
     def __init__(
-        self, document: Document, worker: Worker | None = None, *, device: str = "auto"
+        self,
+        document: Document,
+        worker: Worker | None = None,
+        *,
+        device: str = "auto",
+        is_grounded: bool = False,
     ) -> None:
         self.document = document
         self.device = device
         self._worker = worker or Worker()
         self._began = 0.0
         self._owes_cold = False
+        self._is_grounded = is_grounded
         self._memory: object = None
         self._moments: tuple[Moment, ...] = ()
         document.events.steered.connect(self._on_document_steered)
@@ -150,10 +159,10 @@ class Live:
         self._owes_cold = self._owes_cold or cold
         document, cold = self.document, self._owes_cold
         if cold:
-            self._memory = None
+            self._memory, self._is_grounded = None, False
         run = Run.of(document.image, document.state, device=self.device, cold=cold)
         self._keep_moments(())
-        self._submit(replace(run, memory=self._memory))
+        self._submit(replace(run, memory=self._memory, is_grounded=self._is_grounded))
 
     def _keep_moments(self, moments: tuple[Moment, ...]) -> None:
         self._moments = moments

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import NOTHING, Image, Mosaic, Scribbles, Tile
 from unseg_studio.document.decode import Context, answers_of
+from unseg_studio.document.ground import grounded
 from unseg_studio.document.state import State
 from unseg_studio.refinement import Uncertainty, guide_of
 from unseg_studio.segmenters import Estimate, Fit, Segmenter
@@ -43,6 +44,8 @@ class Run:
         Forget the fit of the last run.
     memory : object or None
         Go on from this moment, see `Fit.recall`; None: from where the last run ended.
+    is_grounded : bool
+        What was named before steers along with the strokes; see `grounded`.
     """
 
     image: Image
@@ -52,6 +55,7 @@ class Run:
     device: str = "auto"
     cold: bool = False
     memory: object = None
+    is_grounded: bool = False
 
     @classmethod
     def of(cls, image: Image, state: State, *, device: str = "auto", cold: bool = False) -> Run:
@@ -65,6 +69,11 @@ class Run:
         if isinstance(state, Context):
             return state
         return Context(state.live, state.named, _locked(state), state.fill, state.edits)
+
+    @cached_property
+    def seeds(self) -> Scribbles:
+        """All that steers; for the worker, since it looks at every pixel."""
+        return grounded(self.scribbles, self.context.named) if self.is_grounded else self.scribbles
 
     def results(self, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None, None]:
         """The stream of frames; see `solve`."""
@@ -165,11 +174,11 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
     context = run.context
     mosaic = run.around.proposal if isinstance(run.around, State) else None
     fit = fits.of(run)
-    for estimate in fit.refine(run.scribbles):
+    for estimate in fit.refine(run.seeds):
         if not (estimate.is_last or wanted(estimate)):
             yield None
             continue
-        for shown in answers_of(estimate, run.image, run.scribbles, context=context):
+        for shown in answers_of(estimate, run.image, run.seeds, context=context):
             context = context.followed_by(shown.labels)
             mosaic = Mosaic.of(shown.labels, like=mosaic)
             yield Frame(

@@ -205,6 +205,10 @@ class Stack:
         status: PlaneStatus = opened.status if opened else "untouched"
         return "carried" if status == "untouched" and index in self._carried else status
 
+    def began_carried(self, index: PlaneIndex) -> bool:
+        """Say whether the document of a plane began with labels that were carried to it."""
+        return index in self._opened and index in self._carried
+
     def is_touched(self, index: PlaneIndex) -> bool:
         """Say whether a person drew on a plane: nothing is ever carried to it."""
         return self.status(index) in ("scribbled", "corrected")
