@@ -44,10 +44,10 @@ class Engine:
     live: Live
     pump: Pump
 
-    def close(self) -> None:
-        """End the worker."""
+    def close(self, *, wait: bool = True) -> None:
+        """End the worker; `wait`: until it has ended."""
         self.pump.deleteLater()
-        self.live.close()
+        self.live.close(wait=wait)
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class Session(QObject):
             if index != self.stack.at_work and not engine.live.document.status.is_busy
         ]
         for index in idle[: max(0, len(self._engines) - MAX_ENGINES)]:
-            self._engines.pop(index).close()
+            self._engines.pop(index).close(wait=False)
 
     def _on_moved(self, index: PlaneIndex) -> None:
         self._engine_of(index)
@@ -263,7 +263,7 @@ class Session(QObject):
     def _on_let_go(self, index: PlaneIndex) -> None:
         engine = self._engines.pop(index, None)
         if engine is not None:
-            engine.close()
+            engine.close(wait=False)
 
     # Carrying on
 

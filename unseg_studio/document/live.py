@@ -115,12 +115,12 @@ class Live:
         if self.document.status.is_busy:
             self.document.report(replace(self.document.status, phase="stopped"))
 
-    def close(self) -> None:
-        """Let go of the document and end the worker."""
+    def close(self, *, wait: bool = True) -> None:
+        """Let go of the document and end the worker; `wait`: until it has ended."""
         self.document.events.steered.disconnect(self._on_document_steered, missing_ok=True)
         self.document.events.travelled.disconnect(self.stop, missing_ok=True)
         self.stop()
-        self._worker.close()
+        self._worker.close(wait=wait)
 
     def pull(self) -> bool:
         """Show the newest result, if there is one; says whether there was."""
