@@ -15,15 +15,18 @@ if sys.platform == "linux" and not (
 ):  # make test provides a virtual display; without one, windows are drawn into memory
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+_BINDINGS = ("PySide6", "PyQt6")
 _QTS_OWN = {"QTipLabel", "QComboBoxPrivateContainer"}
 
 
 def _windows() -> dict[int, str]:
     """Top-level widgets without an owner, by identity; none where Qt is not running."""
-    widgets = sys.modules.get("PySide6.QtWidgets")
-    if widgets is None or widgets.QApplication.instance() is None:
+    binding = next((name for name in _BINDINGS if f"{name}.QtWidgets" in sys.modules), None)
+    if binding is None:
         return {}
-    core = sys.modules["PySide6.QtCore"]
+    widgets, core = (sys.modules[f"{binding}.{part}"] for part in ("QtWidgets", "QtCore"))
+    if widgets.QApplication.instance() is None:
+        return {}
     core.QCoreApplication.sendPostedEvents(None, core.QEvent.Type.DeferredDelete)
     return {
         id(window): repr(window)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication, QColorDialog, QLineEdit, QTreeWidget
 
 from unseg_studio.data import new_category
@@ -107,7 +108,7 @@ def test_a_click_on_the_colour_asks_for_another_one(qtbot, categories, document)
     def choose():
         dialog = QApplication.activeModalWidget()
         assert isinstance(dialog, QColorDialog)
-        dialog.setCurrentColor("#123456")
+        dialog.setCurrentColor(QColor("#123456"))
         dialog.accept()
 
     QTimer.singleShot(50, choose)

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QScrollArea, QS
 from unseg_studio.document import Document, Filmstrip, Live, RunStatus, Thumbnail, Variant, dial
 from unseg_studio.document.dial import K
 from unseg_studio.widgets.colors import cluster_rgb
-from unseg_studio.widgets.following import follow
+from unseg_studio.widgets.following import follow, when_gone
 from unseg_studio.widgets.layout import SPACING, column, words
 
 REST_MS = 400
@@ -66,7 +66,7 @@ class FilmstripBar(QWidget):
         follow(self, self.filmstrip.changed, self._on_changed)
         follow(self, document.events.status_changed, self._on_status_changed)
         filmstrip = self.filmstrip
-        self.destroyed.connect(lambda: filmstrip.close(wait=False))
+        when_gone(self, lambda: filmstrip.close(wait=False))
 
     @property
     def is_complete(self) -> bool:
@@ -283,5 +283,5 @@ def _card_size(font: QFont) -> QSize:
 def _pixmap_of(thumbnail: Thumbnail) -> QPixmap:
     rgb = np.ascontiguousarray(picture_of(thumbnail))
     height, width = rgb.shape[:2]
-    image = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    image = QImage(rgb.data, width, height, 3 * width, QImage.Format.Format_RGB888)
     return QPixmap.fromImage(image)

@@ -112,11 +112,17 @@ def _drawn(drawing: str, ink: QColor, *, scale: int) -> QPixmap:
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.scale(scale, scale)
-    painter.setPen(QPen(ink, 1.3, c=Qt.PenCapStyle.RoundCap, j=Qt.PenJoinStyle.RoundJoin))
+    painter.setPen(_round(QPen(ink, 1.3)))
     _trace(painter, drawing, ink)
     painter.end()
     pixmap.setDevicePixelRatio(scale)
     return pixmap
+
+
+def _round(pen: QPen) -> QPen:
+    pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    return pen
 
 
 def _trace(painter: QPainter, drawing: str, ink: QColor) -> None:
