@@ -183,7 +183,8 @@ class Session(QObject):
         hint = self.document.hint
         if hint is not None:
             self.link.go_to(self.stack.at_work)
-            self._viewer.camera.center = self.link.world_of(hint.row, hint.col)
+            scene = getattr(self._viewer, "scene", self._viewer)  # before 0.9 there was no scene
+            scene.camera.center = self.link.world_of(hint.row, hint.col)
 
     def choose_nothing(self) -> None:
         """Paint "nothing here" in the corrections layer."""

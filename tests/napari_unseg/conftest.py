@@ -47,3 +47,14 @@ def image(viewer):
     pixels = np.random.default_rng(3).integers(0, 80, (40, 60, 3)).astype(np.uint8)
     pixels[:, 30:] += 120
     return viewer.add_image(pixels, name="halves", scale=(0.5, 0.5), translate=(3, 4))
+
+
+@pytest.fixture
+def cells(viewer):
+    """A selected z-stack of six planes, shown at plane 2: a bright square that moves along."""
+    pixels = np.random.default_rng(3).integers(0, 40, (6, 48, 64)).astype(np.uint8)
+    for plane in range(6):
+        pixels[plane, 10 + plane : 34 + plane, 12:44] += 160
+    layer = viewer.add_image(pixels, name="cells", scale=(3, 0.5, 0.5), axis_labels=("z", "y", "x"))
+    viewer.dims.set_current_step(0, 2)
+    return layer

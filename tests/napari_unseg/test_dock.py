@@ -8,10 +8,12 @@ import threading
 import numpy as np
 import pytest
 from napari_unseg.dock import WIDTH, Dock, palette_of
+from napari_unseg.link import NOTHING_HERE
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QPushButton
 
+from unseg_studio.refinement import Uncertainty
 from unseg_studio.widgets import ExportWish, FilmstripBar
 
 WAIT_MS = 20_000
@@ -52,10 +54,11 @@ def test_icons_are_drawn_in_the_text_colour_of_the_theme(theme, light):
     assert (ink.lightness() > 128) is light
 
 
-def test_the_button_waits_for_a_plane(viewer, dock, image):
+def test_the_button_waits_for_an_image(viewer, dock, image):
     assert button(dock).isEnabled()
-    viewer.add_image(np.zeros((3, 4, 5)))
+    viewer.add_labels(np.zeros((4, 5), int))
     assert not button(dock).isEnabled()
+    assert "accepted are image layers" in dock._choice.text()
     viewer.layers.selection.active = image
     assert button(dock).isEnabled()
 
@@ -104,10 +107,23 @@ def test_an_export_that_fails_says_so(qtbot, dock, session, tmp_path):
     assert "absent" in dock.message
 
 
-def test_deleting_a_layer_ends_the_work_in_a_sentence(viewer, dock, session):
-    viewer.layers.remove(session.link.scribbles)
+@pytest.mark.parametrize("which", ["preview", "corrections", "scribbles"])
+def test_a_deleted_layer_is_offered_back(viewer, dock, session, which):
+    again = next(b for b in dock.findChildren(QPushButton) if b.text() == "Show the layers again")
+    assert again.isHidden()
+    viewer.layers.remove(getattr(session.link, which))
+    assert "Nothing is lost" in dock.message
+    assert not again.isHidden()
+    again.click()
+    assert again.isHidden()
+    assert getattr(session.link, which) in viewer.layers
+
+
+def test_deleting_the_image_ends_the_work_in_a_sentence(viewer, dock, session):
+    viewer.layers.remove(session.link.layer)
     assert dock.session is None
     assert "was removed" in dock.message
+    assert [layer.name for layer in viewer.layers] == ["preview", "corrections", "scribbles"]
     assert not workers()
 
 
@@ -142,15 +158,73 @@ def test_a_hidden_dock_goes_on_working(qtbot, viewer, dock, session):
 def test_numbers_of_clusters_are_compared_once_that_is_unfolded(qtbot, viewer, session, dock):
     viewer.window._qt_window.show()
     wait_until_done(qtbot, dock)
-    strip = dock.panels.findChild(FilmstripBar)
-    assert not strip.isVisible()
+    assert dock.panels.findChild(FilmstripBar) is None
     assert len(workers()) == 1
     folded = next(
         b for b in dock.findChildren(QPushButton) if b.text() == "Compare numbers of clusters"
     )
     qtbot.mouseClick(folded, Qt.MouseButton.LeftButton)
+    strip = dock.panels.findChild(FilmstripBar)
     card = next(iter(strip._cards.values()))
     qtbot.waitUntil(lambda: card.lines[1] != "…", timeout=WAIT_MS)
     assert strip.height() >= card.height()
     qtbot.mouseClick(folded, Qt.MouseButton.LeftButton)
     assert not strip.filmstrip.is_working
+
+
+def test_uncertainty_is_a_layer_as_long_as_it_is_wanted(qtbot, viewer, dock, session):
+    wait_until_done(qtbot, dock)
+    switch = next(b for b in dock.findChildren(QPushButton) if b.text() == "Uncertainty")
+    switch.click()
+    layer = viewer.layers["uncertainty"]
+    assert layer.blending == "additive"
+    np.testing.assert_allclose(layer.translate, session.link.layer.translate)
+    assert layer.data.max() > 0
+    values = layer.data
+    session.document.run()
+    wait_until_done(qtbot, dock)
+    assert layer.data is values
+    switch.click()
+    assert "uncertainty" not in viewer.layers
+    switch.click()
+    viewer.layers.remove("uncertainty")
+    assert not switch.isChecked()
+
+
+def test_the_view_moves_to_where_a_stroke_helps_most(qtbot, viewer, dock, session):
+    wait_until_done(qtbot, dock)
+    posterior = np.zeros((2, 40, 60), np.float32)
+    posterior[0], posterior[:, 10:30, 35:55] = 1, 0.5
+    doubt = Uncertainty.of(posterior, (1, 2), settled=np.zeros((40, 60), bool), shape=(40, 60))
+    session.document.show(session.document.labels, doubt)
+    next(b for b in dock.findChildren(QPushButton) if b.text() == "Where next?").click()
+    wanted = session.link.layer.data_to_world((doubt.hint.row, doubt.hint.col))
+    center = getattr(viewer, "scene", viewer).camera.center
+    np.testing.assert_allclose(center[-2:], wanted)
+
+
+def test_keys_are_none_of_naparis(viewer, dock):
+    from napari.utils.shortcuts import default_shortcuts
+
+    own = {str(key) for key in viewer.keymap}
+    theirs = {str(key) for keys in default_shortcuts.values() for key in keys}
+    assert {"Alt+N", "Alt+A", "Alt+T", "Alt+U", "Alt+0", "Alt+9"} <= own
+    assert not own & theirs
+
+
+def test_keys_work_in_the_canvas(qtbot, viewer, dock, session):
+    session.document.add_category()
+    canvas = viewer.window._qt_viewer.canvas.native
+    alt = Qt.KeyboardModifier.AltModifier
+    qtbot.keyClick(canvas, Qt.Key.Key_1, alt)
+    assert session.document.active == 1
+    qtbot.keyClick(canvas, Qt.Key.Key_2, alt)
+    assert session.document.active == session.link.scribbles.selected_label == 2
+    qtbot.keyClick(canvas, Qt.Key.Key_0, alt)
+    assert session.link.corrections.selected_label == NOTHING_HERE
+    assert viewer.layers.selection.active == session.link.corrections
+
+
+def test_keys_go_with_the_dock(qtbot, viewer, dock):
+    viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: "Alt+N" not in {str(key) for key in viewer.keymap})

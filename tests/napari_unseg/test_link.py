@@ -404,7 +404,7 @@ def test_data_that_do_not_fit_are_taken_back(link, said, which):
 
 
 @pytest.mark.parametrize(("name", "value"), [("ndisplay", 3), ("order", (1, 0, 2))])
-def test_in_another_view_strokes_are_taken_back_with_a_sentence(model, link, stack, said, name, value):
+def test_in_another_view_strokes_are_taken_back(model, link, stack, said, name, value):
     paint(link.scribbles, 5, 1)
     before = link.scribbles.data.copy()
     setattr(model.dims, name, value)
