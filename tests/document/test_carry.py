@@ -79,8 +79,8 @@ def carry(
 
 
 def test_an_object_that_moves_is_found_on_the_planes_after_it() -> None:
-    found = last(carry([(n,) for n in range(1, 4)]))
-    for number in range(1, 4):
+    found = last(carry([(n,) for n in range(1, 6)]))
+    for number in range(1, 6):
         mosaic = found[(number,)].mosaic
         assert mosaic is not None
         assert iou(mosaic.array, truth_of(number), CELL) > 0.85

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -50,7 +51,14 @@ def lab_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2Lab))
 
 
-def filters(lab: Plane, shape: tuple[int, int]) -> Plane:
+class Moments(NamedTuple):
+    """Mean and deviation of each hand-made feature over an image, (F, 1, 1) float32."""
+
+    mean: Plane
+    deviation: Plane
+
+
+def filters(lab: Plane, shape: tuple[int, int], *, like: Moments | None = None) -> Plane:
     """Hand-made features of an image on a smaller plane.
 
     Parameters
@@ -59,14 +67,16 @@ def filters(lab: Plane, shape: tuple[int, int]) -> Plane:
         Lab colours in any scale, lightness first.
     shape : (h, w)
         Of the small plane; at most (H, W).
+    like : Moments or None
+        Those of another image, see `measured_filters`, to be comparable with it; None: its own.
 
     Returns
     -------
     ndarray, (F, h, w) float32
         F = `N_FILTERS`, each plane with mean 0 and standard deviation 1 over the image (all 0
-        where the image is uniform). In this order: the colours (3); blurred, for each of
-        `COLOUR_SIGMAS` (3 each); of lightness, for each of `EDGE_SIGMAS`, the gradient's
-        magnitude, the larger and the smaller curvature (eigenvalues of the Hessian), contrast
+        where the image is uniform), or by the `Moments` that are given. In this order: the
+        colours (3); blurred, for each of `COLOUR_SIGMAS` (3 each); of lightness, for each of
+        `EDGE_SIGMAS`, the gradient's magnitude, the larger and the smaller curvature (eigenvalues of the Hessian), contrast
         along the strongest direction and across it (square roots of the eigenvalues of the
         structure tensor) (5 each); local standard deviation of lightness, for each of
         `TEXTURE_SIGMAS` (1 each).
@@ -76,6 +86,13 @@ def filters(lab: Plane, shape: tuple[int, int]) -> Plane:
     ValueError
         For another shape of array, or a plane without pixels.
     """
+    return measured_filters(lab, shape, like=like)[0]
+
+
+def measured_filters(
+    lab: Plane, shape: tuple[int, int], *, like: Moments | None = None
+) -> tuple[Plane, Moments]:
+    """The same, and by what they were standardised."""
     _check(lab, shape)
     fine = _at_most(_Scene(np.ascontiguousarray(lab, np.float32), 1.0), FINE_SIDE)
     fine = _Scene(cv2.subtract(fine.lab, cv2.mean(fine.lab)), 1.0)  # squares round less
@@ -89,7 +106,7 @@ def filters(lab: Plane, shape: tuple[int, int]) -> Plane:
         planes += _edges(scene.light, sigma * scene.scale, shape)
     for sigma in TEXTURE_SIGMAS:
         planes += _deviation(coarse.light, sigma * coarse.scale, shape)
-    return _standardised(np.stack(planes))
+    return _standardised(np.stack(planes), like)
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,10 +236,12 @@ def _channels(lab: Plane) -> list[Plane]:
     return list(np.moveaxis(lab, -1, 0))
 
 
-def _standardised(planes: Plane) -> Plane:
-    planes -= planes.mean(axis=(1, 2), keepdims=True)
-    planes /= planes.std(axis=(1, 2), keepdims=True) + EPSILON
-    return planes
+def _standardised(planes: Plane, like: Moments | None) -> tuple[Plane, Moments]:
+    mean = planes.mean(axis=(1, 2), keepdims=True) if like is None else like.mean
+    planes -= mean
+    deviation = planes.std(axis=(1, 2), keepdims=True) if like is None else like.deviation
+    planes /= deviation + EPSILON
+    return planes, Moments(mean, deviation)
 
 
 def _check(lab: Plane, shape: tuple[int, int]) -> None:

@@ -3,19 +3,25 @@
 from unseg_studio.refinement.edges import enlarged, sharpened
 from unseg_studio.refinement.guide import WORKING_SIZE, Guide, guide_of, limited
 from unseg_studio.refinement.propagation import Grid, propagate
+from unseg_studio.refinement.recognition import Example, Knowledge, Trace, learned, recognised
 from unseg_studio.refinement.steering import steered
 from unseg_studio.refinement.uncertainty import Hint, Uncertainty
 
 __all__ = [
     "WORKING_SIZE",
+    "Example",
     "Grid",
     "Guide",
     "Hint",
+    "Knowledge",
+    "Trace",
     "Uncertainty",
     "enlarged",
     "guide_of",
+    "learned",
     "limited",
     "propagate",
+    "recognised",
     "sharpened",
     "steered",
 ]

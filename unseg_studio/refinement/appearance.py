@@ -24,8 +24,9 @@ from unseg_studio.features.lazy_torch import torch
 RIDGE = 2e-2
 """Weight decay: how much evidence a feature needs before it counts."""
 
-FIRST_STEPS, MORE_STEPS = 12, 8
-"""Steps of a classifier that begins from nothing, and of one that has been taught before."""
+FIRST_STEPS, MORE_STEPS, MOST_STEPS = 12, 8, 40
+"""Steps of a classifier that begins from nothing, of one that has been taught before, and of one
+that nobody waits for."""
 
 MOST_SEEDS = 600
 """Scribbled pixels that are looked at; more say nothing new."""
@@ -35,6 +36,12 @@ N_UNMARKED = 800
 
 UNMARKED_WEIGHT = 2.0
 """Of all unmarked pixels together, against 1 for all scribbled ones."""
+
+N_SHOWN = 2500
+"""Pixels of a finished plane that teach what is shown there."""
+
+SHOWN_WEIGHT = 2.0
+"""Of all of them together, against 1 for all scribbled ones."""
 
 CONFIDENCE = 3.0
 """Probabilities are raised to this power before unmarked pixels teach them."""
@@ -89,6 +96,15 @@ class Lesson:
         clear = (targets.amax(dim=0) * n_labels - 1) / (n_labels - 1)
         return cls(pixels, targets, UNMARKED_WEIGHT * _balanced(targets, clear + 1e-6))
 
+    @classmethod
+    def of_shown(cls, shares: torch.Tensor) -> Lesson:
+        """What is shown at a sample of the pixels of a finished plane: (K, h, w) shares."""
+        planes = shares.reshape(len(shares), -1)
+        order = np.random.default_rng(SEED).permutation(planes.shape[1])[:N_SHOWN]
+        pixels = torch.from_numpy(order)
+        targets = planes[:, pixels]
+        return cls(pixels, targets, SHOWN_WEIGHT * _balanced(targets, torch.ones(len(order))))
+
     def and_(self, other: Lesson) -> Lesson:
         """Both lessons."""
         return Lesson(
@@ -122,7 +138,13 @@ class Classifiers:
         return known.mean(dim=0).softmax(dim=0)
 
 
-def taught(views: torch.Tensor, lesson: Lesson, before: Classifiers | None = None) -> Classifiers:
+def taught(
+    views: torch.Tensor,
+    lesson: Lesson,
+    before: Classifiers | None = None,
+    *,
+    steps: int | None = None,
+) -> Classifiers:
     """Teach the classifiers a lesson.
 
     Accelerated gradient steps with a fixed bound of the curvature (D. Böhning, Annals of the
@@ -137,7 +159,11 @@ def taught(views: torch.Tensor, lesson: Lesson, before: Classifiers | None = Non
         What to learn.
     before : Classifiers or None
         Where to begin.
+    steps : int or None
+        How many; None: `FIRST_STEPS` or `MORE_STEPS`.
     """
+    if steps is None:
+        steps = FIRST_STEPS if before is None else MORE_STEPS
     samples = views[:, lesson.pixels]
     weighted = samples * lesson.weights[:, None]
     curvature = 0.5 * weighted.mT @ samples + RIDGE * torch.eye(samples.shape[2])
@@ -145,7 +171,7 @@ def taught(views: torch.Tensor, lesson: Lesson, before: Classifiers | None = Non
     shape = (len(views), len(lesson.targets), samples.shape[2])
     weights = ahead = torch.zeros(shape) if before is None else before.weights
     pace = 1.0
-    for _ in range(FIRST_STEPS if before is None else MORE_STEPS):
+    for _ in range(steps):
         error = torch.softmax(ahead @ samples.mT, dim=1) - lesson.targets
         further = ahead - (error @ weighted + RIDGE * ahead) @ step
         quicker = (1 + (1 + 4 * pace * pace) ** 0.5) / 2

@@ -34,6 +34,17 @@ class Coordinates(NamedTuple):
     """(D + 2, N): deep features and place as they are."""
 
 
+class Scale(NamedTuple):
+    """By what the features of an image are brought to a common size."""
+
+    sizes: tuple[torch.Tensor, ...]
+    """Of each projected level."""
+    centre: torch.Tensor
+    """Mean of what the hidden layer says, (E, 1)."""
+    spread: torch.Tensor
+    """Its size."""
+
+
 class Network(NamedTuple):
     """The fitted numbers: D features of the levels together, H of the hidden layer, E of its own.
 
@@ -59,10 +70,12 @@ class Network(NamedTuple):
     scales: torch.Tensor
     """Of deep features and of the place in the kernel, and of the place beside plain ones: (3,)."""
 
-    def projected(self, levels: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def projected(
+        self, levels: Sequence[torch.Tensor], like: Scale | None = None
+    ) -> list[torch.Tensor]:
         """Every level, (C_l, N_l) with a mean of 0, in its own directions: (D_l, N_l) each."""
-        planes = [axes @ level for axes, level in zip(self.projections, levels, strict=True)]
-        sizes = [(plane.square().sum(dim=0).mean() + 1e-12).sqrt() for plane in planes]
+        planes = self._turned(levels)
+        sizes = [*map(_size, planes)] if like is None else like.sizes
         return [
             plane * gain * size**-power
             for plane, gain, size, power in zip(
@@ -71,13 +84,17 @@ class Network(NamedTuple):
         ]
 
     def coordinates(
-        self, near: torch.Tensor, hand: torch.Tensor, place: torch.Tensor
+        self,
+        near: torch.Tensor,
+        hand: torch.Tensor,
+        place: torch.Tensor,
+        *,
+        like: Scale | None = None,
     ) -> Coordinates:
         """Of N pixels, from projected levels (D, N), hand-made features (F, N), place (2, N)."""
-        layer = torch.addmm(self.hidden_bias[:, None], self.hidden, torch.cat([near, hand])).relu()
-        more = torch.addmm(self.output_bias[:, None], self.output, layer)
-        more = more - more.mean(dim=1, keepdim=True)
-        size = (more.square().sum(dim=0).mean() + 1e-12).sqrt()
+        more = self._more(near, hand)
+        more = more - (more.mean(dim=1, keepdim=True) if like is None else like.centre)
+        size = _size(more) if like is None else like.spread
         deep = torch.cat([near, more * (self.gains[-1] / (size + SOFTENING))])
         of_deep, of_place, beside = self.scales
         return Coordinates(
@@ -86,9 +103,34 @@ class Network(NamedTuple):
             torch.cat([deep, beside * place]),
         )
 
+    def scale(
+        self, levels: Sequence[torch.Tensor], near: torch.Tensor, hand: torch.Tensor
+    ) -> Scale:
+        """What `projected` and `coordinates` find of an image, with what `projected` gave."""
+        more = self._more(near, hand)
+        centre = more.mean(dim=1, keepdim=True)
+        return Scale(tuple(map(_size, self._turned(levels))), centre, _size(more - centre))
+
+    def _turned(self, levels: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        return [axes @ level for axes, level in zip(self.projections, levels, strict=True)]
+
+    def _more(self, near: torch.Tensor, hand: torch.Tensor) -> torch.Tensor:
+        """What the hidden layer says, (E, N)."""
+        layer = torch.addmm(self.hidden_bias[:, None], self.hidden, torch.cat([near, hand])).relu()
+        return torch.addmm(self.output_bias[:, None], self.output, layer)
+
+
+def _size(planes: torch.Tensor) -> torch.Tensor:
+    """Root of the mean squared length of (F, N) features."""
+    return (planes.square().sum(dim=0).mean() + 1e-12).sqrt()
+
 
 def embedded(
-    levels: Sequence[torch.Tensor], hand: torch.Tensor, place: torch.Tensor
+    levels: Sequence[torch.Tensor],
+    hand: torch.Tensor,
+    place: torch.Tensor,
+    *,
+    like: Scale | None = None,
 ) -> Coordinates:
     """The coordinates of every pixel of a plane.
 
@@ -100,14 +142,27 @@ def embedded(
         See `features.filters`.
     place : Tensor, (2, h, w) float32
         Row and column, of deviation 1.
+    like : Scale or None
+        That of another image, see `scale_of`, to be comparable with it; None: its own.
     """
-    network = stored()
-    planes = network.projected([level.flatten(1) for level in levels])
+    near = _near(levels, hand, like)
+    return stored().coordinates(near, hand.flatten(1), place.flatten(1), like=like)
+
+
+def scale_of(levels: Sequence[torch.Tensor], hand: torch.Tensor) -> Scale:
+    """By what `embedded` brings these features of an image to a common size."""
+    near = _near(levels, hand, None)
+    return stored().scale([level.flatten(1) for level in levels], near, hand.flatten(1))
+
+
+def _near(levels: Sequence[torch.Tensor], hand: torch.Tensor, like: Scale | None) -> torch.Tensor:
+    """The projected levels on the plane of the hand-made features, (D, N)."""
+    planes = stored().projected([level.flatten(1) for level in levels], like)
     near = [
         resampled(plane.reshape(-1, *level.shape[1:]), (hand.shape[1], hand.shape[2])).flatten(1)
         for plane, level in zip(planes, levels, strict=True)
     ]
-    return network.coordinates(torch.cat(near), hand.flatten(1), place.flatten(1))
+    return torch.cat(near)
 
 
 def resampled(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import Image
 from unseg_studio.features.efficientnet import pyramid
-from unseg_studio.features.filters import FINE_SIDE, filters, lab_of
+from unseg_studio.features.filters import FINE_SIDE, Moments, lab_of, measured_filters
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.refinement.contours import contours
-from unseg_studio.refinement.embedding import embedded, resampled
+from unseg_studio.refinement.embedding import Scale, embedded, resampled, scale_of
 from unseg_studio.refinement.propagation import Grid
 
 WORKING_SIZE = 200
@@ -36,6 +37,19 @@ WAVE_HEIGHT = 5.0
 SEED = 0
 
 
+class Standard(NamedTuple):
+    """By what the features of an image are standardised; small, so that it may be kept."""
+
+    spread: NDArray[np.float32]
+    """Deviation of each Lab channel, (3,)."""
+    moments: Moments
+    """Of the hand-made features."""
+    means: tuple[torch.Tensor, ...]
+    """Of each level of the bundled network, (C, 1, 1)."""
+    scale: Scale
+    """Of the embedding."""
+
+
 @dataclass(frozen=True, eq=False)
 class Guide:
     """The image as refinement sees it.
@@ -46,10 +60,22 @@ class Guide:
         The image.
     working_size : int
         Longer side of the plane to work on, in pixels.
+    like : Standard or None
+        That of another image, so that what looks alike in both has the same features; None: the
+        image's own.
     """
 
     rgb: NDArray[np.uint8]
     working_size: int = WORKING_SIZE
+    like: Standard | None = None
+
+    @property
+    def standard(self) -> Standard:
+        """By what the features of this image are standardised."""
+        if self.like is not None:
+            return self.like
+        scale = scale_of(self.levels, torch.from_numpy(self.filters))
+        return Standard(self._spread, self._measured[1], self._means, scale)
 
     @cached_property
     def shape(self) -> tuple[int, int]:
@@ -84,7 +110,8 @@ class Guide:
         Large-Scale Kernel Machines*, NIPS 2007): on deep features and the place, and on hand-made
         ones. The third has deep features and place as they are. Each ends with a constant.
         """
-        found = embedded(self.levels, torch.from_numpy(self.filters), self.place)
+        scale = None if self.like is None else self.like.scale
+        found = embedded(self.levels, torch.from_numpy(self.filters), self.place, like=scale)
         views = torch.zeros(3, found.plain.shape[1], N_WAVES + 1)
         views[0, :, :-1] = _waves(found.deep)
         views[1, :, :-1] = _waves(found.hand)
@@ -108,14 +135,21 @@ class Guide:
     @cached_property
     def _spread(self) -> NDArray[np.float32]:
         """Deviation of each Lab channel, at least 1, on a part of the pixels, (3,)."""
+        if self.like is not None:
+            return self.like.spread
         step = max(1, max(self.rgb.shape) // FINE_SIDE)
         sample = lab_of(self.rgb[::step, ::step])
         return np.asarray(np.maximum(sample.reshape(-1, 3).std(axis=0), 1), np.float32)
 
-    @cached_property
+    @property
     def filters(self) -> NDArray[np.float32]:
         """Hand-made features on the working plane, (F, h, w); see `features.filters`."""
-        return filters(self._colour, self.shape)
+        return self._measured[0]
+
+    @cached_property
+    def _measured(self) -> tuple[NDArray[np.float32], Moments]:
+        like = None if self.like is None else self.like.moments
+        return measured_filters(self._colour, self.shape, like=like)
 
     @cached_property
     def place(self) -> torch.Tensor:
@@ -126,8 +160,20 @@ class Guide:
     @cached_property
     def levels(self) -> tuple[torch.Tensor, ...]:
         """Each level of the bundled network: of length 1 at each pixel, less their mean."""
-        levels = (level / (level.norm(dim=0) + 1e-6) for level in pyramid(self.rgb, side=DEEP_SIDE))
-        return tuple(level - level.mean(dim=(1, 2), keepdim=True) for level in levels)
+        return tuple(
+            level - mean for level, mean in zip(self._directions, self._means, strict=True)
+        )
+
+    @cached_property
+    def _directions(self) -> tuple[torch.Tensor, ...]:
+        levels = pyramid(self.rgb, side=DEEP_SIDE)
+        return tuple(level / (level.norm(dim=0) + 1e-6) for level in levels)
+
+    @cached_property
+    def _means(self) -> tuple[torch.Tensor, ...]:
+        if self.like is not None:
+            return self.like.means
+        return tuple(level.mean(dim=(1, 2), keepdim=True) for level in self._directions)
 
     @cached_property
     def _deep(self) -> tuple[torch.Tensor, ...]:
