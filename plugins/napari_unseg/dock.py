@@ -184,12 +184,9 @@ class Dock(QWidget):
         session = self._session
         self._again.setVisible(session is not None and not session.link.is_whole)
 
-    def _on_ended(self, name: str) -> None:
+    def _on_ended(self, sentence: str) -> None:
         self.end()
-        self._say(
-            f"The layer {name!r} was removed, which ended the work on it; its labels stay as "
-            "ordinary layers."
-        )
+        self._say(sentence)
 
     def _on_layer_chosen(self) -> None:
         layer, session = self._viewer.layers.selection.active, self._session

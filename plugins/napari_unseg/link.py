@@ -82,7 +82,7 @@ class LayerLink:
     """
 
     ended = Signal(str)
-    """The image layer was removed: nothing follows any more. Carries its name."""
+    """The image layer was removed or holds other data: nothing follows any more. Says so."""
     lost = Signal(str)
     """One of the three layers was removed; everything is kept. Carries its name."""
     refused = Signal(str)
@@ -231,6 +231,7 @@ class LayerLink:
         yield events.categories_changed, self._show_colors
         yield events.moved, self._show_active
         yield self._viewer.layers.events.removed, self._on_removed
+        yield self.layer.events.data, self._on_image_replaced
         for signal in (dims.point, dims.order, dims.ndisplay, dims.ndim):
             yield signal, self._on_looked
         for name in PLACE:
@@ -268,14 +269,23 @@ class LayerLink:
     def _on_removed(self, event: Any) -> None:
         gone = event.value
         if gone == self.layer:
-            self.close()
-            self.ended.emit(gone.name)
+            self._end("was removed")
             return
         for role, layer in list(self._layers.items()):
             if gone == layer:
                 self._disconnect(role)
                 _give_back(self._layers.pop(role))
                 self.lost.emit(gone.name)
+
+    def _on_image_replaced(self, _event: Any = None) -> None:
+        self._end("holds other data now")
+
+    def _end(self, what: str) -> None:
+        self.close()
+        self.ended.emit(
+            f"The layer {self.layer.name!r} {what}, which ended the work on it; its labels stay as "
+            "ordinary layers."
+        )
 
     def _on_looked(self, _event: Any = None) -> None:
         self.looked.emit()

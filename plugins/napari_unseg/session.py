@@ -99,7 +99,7 @@ class Session(QObject):
     layers_changed = Signal()
     """One of the layers was removed or came back."""
     ended = Signal(str)
-    """The image layer was removed; carries its name."""
+    """The image layer was removed or holds other data; in a sentence."""
 
     def __init__(self, viewer: ViewerModel, layer: Layer | None) -> None:
         super().__init__()
@@ -325,8 +325,8 @@ class Session(QObject):
         )
         self.layers_changed.emit()
 
-    def _on_ended(self, name: str) -> None:
-        self.ended.emit(name)
+    def _on_ended(self, sentence: str) -> None:
+        self.ended.emit(sentence)
 
 
 def _about(answer: Carried) -> str:

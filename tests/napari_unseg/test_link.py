@@ -357,13 +357,21 @@ def test_removing_the_image_ends_the_link_and_the_layers_stay(model, link, stack
     link.ended.connect(ended.append)
     scribbles = link.scribbles
     model.layers.remove(link.layer)
-    assert ended == ["ramp"]
+    assert "'ramp' was removed" in ended[0]
     assert [made.name for made in model.layers] == THREE
     paint(scribbles, 5, 1)
     scribbles.undo()
     assert not scribbles.data.any()
     assert stack.document.scribbles.is_empty
     stack.document.add_category()
+
+
+def test_other_data_in_the_image_end_the_link(model, link, layer):
+    ended = []
+    link.ended.connect(ended.append)
+    layer.data = np.zeros((2, 30, 30))
+    assert "holds other data now" in ended[0]
+    assert [made.name for made in model.layers] == ["ramp", *THREE]
 
 
 def test_removing_all_layers_ends_the_link_once(model, link):
