@@ -76,10 +76,10 @@ def filters(lab: Plane, shape: tuple[int, int], *, like: Moments | None = None) 
         F = `N_FILTERS`, each plane with mean 0 and standard deviation 1 over the image (all 0
         where the image is uniform), or by the `Moments` that are given. In this order: the
         colours (3); blurred, for each of `COLOUR_SIGMAS` (3 each); of lightness, for each of
-        `EDGE_SIGMAS`, the gradient's magnitude, the larger and the smaller curvature (eigenvalues of the Hessian), contrast
-        along the strongest direction and across it (square roots of the eigenvalues of the
-        structure tensor) (5 each); local standard deviation of lightness, for each of
-        `TEXTURE_SIGMAS` (1 each).
+        `EDGE_SIGMAS`, the gradient's magnitude, the larger and the smaller curvature (eigenvalues
+        of the Hessian), contrast along the strongest direction and across it (square roots of the
+        eigenvalues of the structure tensor) (5 each); local standard deviation of lightness, for
+        each of `TEXTURE_SIGMAS` (1 each).
 
     Raises
     ------
