@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_unseg.exporting import StackExport
 from napari_unseg.folds import fold
@@ -24,7 +24,7 @@ from unseg_studio.widgets import (
     SegmenterBox,
 )
 from unseg_studio.widgets.following import follow
-from unseg_studio.widgets.layout import button, column, row, small_button
+from unseg_studio.widgets.layout import MARGIN, button, column, row, small_button
 
 _NOTHING_TIP = (
     "Paint in the corrections layer where nothing is (Alt+0); its eraser takes corrections away."
@@ -59,8 +59,8 @@ class Panels(QWidget):
         categories = CategoryList(self._document, self._live)
         folded = partial(fold, open_titles=open_titles)
         column(
-            self, row(self._undo, self._redo, self._doubt, self._hint),
-            RunBar(self._document, self._live), categories, row(nothing),
+            self, _indented(self._undo, self._redo, self._doubt, self._hint),
+            RunBar(self._document, self._live), categories, _indented(nothing),
             folded("Clusters and parameters", self._make_segmenter),
             folded("Compare numbers of clusters", self._make_filmstrip),
             folded("Export", self._make_export), margin=0,
@@ -99,7 +99,8 @@ class Panels(QWidget):
         layout = column(made, box, margin=0)
         if self._session.is_stack:
             ask = partial(self._ask_for_stack_export, box)
-            layout.addLayout(row(button("Export all planes …", _ALL_TIP, ask, picture="export")))
+            export = button("Export all planes …", _ALL_TIP, ask, picture="export")
+            layout.addLayout(_indented(export))
         return made
 
     # The person
@@ -156,3 +157,10 @@ class Panels(QWidget):
 
     def _on_doubt_shown(self, shown: bool) -> None:
         self._doubt.setChecked(shown)
+
+
+def _indented(*parts: QWidget) -> QHBoxLayout:
+    """A row as far from the edge as what is in the shared widgets."""
+    layout = row(*parts)
+    layout.setContentsMargins(MARGIN, 0, MARGIN, 0)
+    return layout

@@ -17,6 +17,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_unseg.doubt import DoubtLayer
 from napari_unseg.link import NOTHING_HERE, LayerLink
 from napari_unseg.planes import Planes, in_words, require_image
+from unseg_studio.data import NOTHING
 from unseg_studio.document import (
     PULL_MS,
     Carried,
@@ -128,9 +129,9 @@ class Session(QObject):
         self._look.timeout.connect(self._pull_carried)
         self.stack.events.moved.connect(self._on_moved)
         self.stack.events.let_go.connect(self._on_let_go)
-        self.stack.events.kept.connect(self.said.emit)
+        self.stack.events.kept.connect(self._say)
         self.link.labels_due.connect(self._paint_soon)
-        self.link.refused.connect(self.said.emit)
+        self.link.refused.connect(self._say)
         self.link.looked.connect(self._on_looked)
         self.link.lost.connect(self._on_lost)
         self.link.ended.connect(self._on_ended)
@@ -156,13 +157,18 @@ class Session(QObject):
         return self.stack.n_planes > 1
 
     @property
+    def has_labels(self) -> bool:
+        """The plane at work shows some."""
+        return set(self.document.shown.areas) != {NOTHING}
+
+    @property
     def is_carrying(self) -> bool:
         """Labels are being carried to other planes."""
         return bool(self._look.isActive())
 
     def start(self) -> None:
         """Ask for the first labels of the plane at work, where it has none."""
-        if not self.document.shown.areas.keys() - {0}:
+        if not self.has_labels:
             self.live.start()
 
     def work_here(self) -> None:
@@ -195,7 +201,9 @@ class Session(QObject):
     def carry(self, *, everywhere: bool) -> None:
         """Carry labels to the next plane, or to all that no person drew on."""
         targets = self.stack.targets(None if everywhere else self._axis)
-        if not self.document.shown.areas.keys() - {0}:
+        if self.is_carrying:
+            self.said.emit("Labels are being carried already; wait for the end, or cancel.")
+        elif not self.has_labels:
             self.said.emit("There are no labels to carry yet; wait for the first ones.")
         elif not targets:
             self.said.emit(
@@ -301,6 +309,9 @@ class Session(QObject):
         self.progressed.emit()
 
     # The layers
+
+    def _say(self, sentence: str) -> None:
+        self.said.emit(sentence)
 
     def _paint_soon(self) -> None:
         """At most every `PULL_MS`: napari uploads the whole plane each time."""

@@ -205,6 +205,8 @@ def test_labels_are_carried_to_the_next_plane_along_the_slider_moved_last(qtbot,
 def test_carrying_can_be_cancelled(qtbot, dock, session):
     drawn(qtbot, session)
     session.carry(everywhere=True)
+    session.carry(everywhere=False)
+    assert "carried already" in dock.message
     button(dock, "Cancel").click()
     assert not session.is_carrying
     assert button(dock, "To all planes").isEnabled()
