@@ -18,6 +18,7 @@ from napari_unseg.planes import Planes
 from napari_unseg.planes_box import PlanesBox
 from napari_unseg.session import Session
 from unseg_studio.widgets.category_list import HOTKEYS
+from unseg_studio.widgets.following import follow, when_gone
 from unseg_studio.widgets.icons import draw_with
 from unseg_studio.widgets.layout import button, column, row, words
 
@@ -50,6 +51,8 @@ class Dock(QWidget):
         self._content: QVBoxLayout | None = None
         self._panels: Panels | None = None
         self._area = _Area()
+        self._leaving = QTimer(self, singleShot=True, interval=0)
+        self._leaving.timeout.connect(self._go_unless_docked)
         head = QWidget()
         column(head, self._choice, row(self._begin), self._message, row(self._again))
         column(self, head, self._area, margin=0).setStretch(1, 1)
@@ -57,12 +60,9 @@ class Dock(QWidget):
         self._on_layer_chosen()
         self._say("")
 
-        chosen = napari_viewer.layers.selection.events.active
-        chosen.connect(self._on_layer_chosen)
-        keys = Keys(napari_viewer, self._actions())
-        self.destroyed.connect(partial(chosen.disconnect, self._on_layer_chosen))
-        self.destroyed.connect(lambda: keys.close())
-        self.destroyed.connect(lambda: draw_with(None))
+        follow(self, napari_viewer.layers.selection.events.active, self._on_layer_chosen)
+        when_gone(self, Keys(napari_viewer, self._actions()).close)
+        when_gone(self, partial(draw_with, None))
 
     @property
     def session(self) -> Session | None:
@@ -114,7 +114,7 @@ class Dock(QWidget):
         """Go when napari takes the dock away for good, for nobody else deletes it."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            QTimer.singleShot(0, self, self._go_unless_docked)
+            self._leaving.start()
 
     def _go_unless_docked(self) -> None:
         if self.parent() is None:
@@ -132,7 +132,7 @@ class Dock(QWidget):
         self._panels = self._made_panels(session)
         boxes = [PlanesBox(session)] if session.is_stack else []
         self._content = column(content, *boxes, self._panels, margin=0)
-        content.destroyed.connect(lambda: session.close())
+        when_gone(content, session.close)
         self._area.setWidget(content)
 
     def _made_panels(self, session: Session) -> Panels:
