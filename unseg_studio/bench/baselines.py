@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import warnings
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,26 +76,42 @@ class FeaturesAndForest:
     @cached_property
     def _features(self) -> NDArray[np.float32]:
         """(H, W, F); made when they are first needed, so the first update pays for them."""
-        from skimage.feature import multiscale_basic_features
-
-        low, high = SIGMAS
-        made = multiscale_basic_features(
-            self._image.unit, sigma_min=low, sigma_max=high, channel_axis=-1
-        )
-        return np.asarray(made, np.float32)
+        return forest_features(self._image)
 
     def update(self, scribbles: Labels) -> Labels:
         """Learn from all strokes anew and predict every pixel."""
-        from joblib import parallel_config
-        from sklearn.ensemble import RandomForestClassifier
+        forest = taught_forest(self._features, scribbles, self._seed)
+        predicted = forest_labels(forest, self._features)
+        return np.where(scribbles > 0, scribbles, predicted).astype(np.int32)
 
-        forest = RandomForestClassifier(N_TREES, random_state=self._seed, n_jobs=N_JOBS)
-        marked = scribbles > 0
-        flat = self._features.reshape(-1, self._features.shape[2])
-        with parallel_config(backend="threading"):
-            forest.fit(self._features[marked], scribbles[marked])
-            predicted = forest.predict(flat).reshape(scribbles.shape)
-        return np.where(marked, scribbles, predicted).astype(np.int32)
+
+def forest_features(image: Image) -> NDArray[np.float32]:
+    """Smoothed values, edges and textures of each pixel, (H, W, F)."""
+    from skimage.feature import multiscale_basic_features
+
+    low, high = SIGMAS
+    made = multiscale_basic_features(image.unit, sigma_min=low, sigma_max=high, channel_axis=-1)
+    return np.asarray(made, np.float32)
+
+
+def taught_forest(features: NDArray[np.float32], scribbles: Labels, seed: int) -> Any:
+    """A random forest that has learned (H, W, F) features under strokes."""
+    from joblib import parallel_config
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(N_TREES, random_state=seed, n_jobs=N_JOBS)
+    marked = scribbles > 0
+    with parallel_config(backend="threading"):
+        return forest.fit(features[marked], scribbles[marked])
+
+
+def forest_labels(forest: Any, features: NDArray[np.float32]) -> Labels:
+    """What a forest says of every pixel, `(H, W)` int32."""
+    from joblib import parallel_config
+
+    with parallel_config(backend="threading"):
+        predicted = forest.predict(features.reshape(-1, features.shape[2]))
+    return np.asarray(predicted, np.int32).reshape(features.shape[:2])
 
 
 class GrabCut:

@@ -95,6 +95,26 @@ def unsupervised(
 
 
 @bench.command()
+def carry(
+    data: Annotated[
+        Path, typer.Option(help="Folder of sets that are sequences, each with images and masks.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(
+        "out/bench"
+    ),
+    sets: Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets.")] = None,
+    methods: Annotated[str | None, typer.Option(metavar="A,B", help="Only these methods.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    quick: Annotated[bool, typer.Option("--quick", help="A few planes, to see it work.")] = False,
+) -> None:
+    """How good labels are that are carried from one plane of a sequence to the others."""
+    from unseg_studio.bench.carrying import CarryPlan, run_carry
+
+    run_carry(CarryPlan(data, out, _names(sets), _names(methods), seed, device, quick))
+
+
+@bench.command()
 def fit(
     data: Annotated[
         Path,

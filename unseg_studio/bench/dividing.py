@@ -23,7 +23,7 @@ from unseg_studio.features.efficientnet import STRIDES, pyramid
 from unseg_studio.features.filters import lab_of
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.features.regions import together
-from unseg_studio.segmenters import Estimate, deepcut, leave_a_core
+from unseg_studio.segmenters import Estimate, leave_a_core
 
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -48,6 +48,9 @@ INSET = 0.05
 
 N_CUTS = 5
 """Iterations of GrabCut."""
+
+AWAY = 0.5
+"""A label with less of the border for its size keeps away from it; chance would give 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +162,11 @@ def ncut_eigenvectors(features: torch.Tensor, n: int) -> torch.Tensor:
 
 
 def off_border(labels: Labels) -> Mask:
-    """Pixels of the labels that an object most likely has, by DeepCut's rule; (H, W) bool."""
+    """Pixels of the labels that an object most likely has: the background reaches the border.
+
+    A label is object when its share of the border is at most `AWAY` of its share of the image, or
+    when none keeps farther away; where there is only one label, nothing is object. (H, W) bool.
+    """
     ids, flat = np.unique(labels, return_inverse=True)
     flat = flat.reshape(labels.shape)
     edge = np.ones(labels.shape, bool)
@@ -167,7 +174,8 @@ def off_border(labels: Labels) -> Mask:
     areas, borders = (
         np.bincount(plane, minlength=len(ids)) / plane.size for plane in (flat.ravel(), flat[edge])
     )
-    return np.asarray(deepcut.off_border(areas, borders)[flat])
+    nearness = borders / areas
+    return np.asarray(((nearness <= max(AWAY, nearness.min())) & (nearness < 1))[flat])
 
 
 def _without_object(labels: Labels) -> Proposal:

@@ -35,10 +35,10 @@ def progress() -> AbstractContextManager[Progress]:
     )
 
 
-def circumstances() -> Iterator[str]:
+def circumstances(where: str = "each method in a process of its own") -> Iterator[str]:
     """What the times depend on."""
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    yield f"{processor()}, {core_count()} cores{load}; each method in a process of its own."
+    yield f"{processor()}, {core_count()} cores{load}; {where}."
     yield ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES)
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from unseg_studio.bench.dividing import (
     Labels,
     Mask,
@@ -26,7 +28,9 @@ from unseg_studio.bench.dividing import (
 from unseg_studio.bench.methods import PAPER, PublishedPlayer, seeded
 from unseg_studio.data import Image, Scribbles
 from unseg_studio.document import decode
-from unseg_studio.segmenters import DiffCluster, Fit, Segmenter, leave_a_core, make_segmenter
+from unseg_studio.refinement import object_in
+from unseg_studio.segmenters import DiffCluster, Segmenter, leave_a_core, make_segmenter
+from unseg_studio.segmenters.deepcut import mostly
 
 BLANK = "blank"
 
@@ -39,8 +43,8 @@ PAPER_SECONDS = 120.0
 Propose = Callable[[Image, int], Proposal]
 """Image and seed -> what a method says of it."""
 
-Foreground = Callable[[Fit, Labels], Mask]
-"""A fit at its end and the labels that were made of it -> (H, W) bool, the object."""
+Foreground = Callable[[Image, Labels], Mask]
+"""An image and the labels that were made of it -> (H, W) bool, the object."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,20 @@ def proposers(device: str = "auto") -> dict[str, Proposer]:
         Proposer("grabcut-frame", grabcut_in_frame),
         Proposer(PAPER, paper, is_slow=True, limit=PAPER_SECONDS + LIMIT),
         own("diffcluster", make_segmenter("diffcluster"), device),
-        own("deepcut-ncut", make_segmenter("deepcut"), device),
-        own("deepcut-cc", make_segmenter("deepcut", k_less=True), device),
+        own("deepcut-ncut", make_segmenter("deepcut"), device, foreground=most_of_the_object),
+        own(
+            "deepcut-cc",
+            make_segmenter("deepcut", k_less=True),
+            device,
+            foreground=most_of_the_object,
+        ),
         own("deepcut-parts", make_segmenter("deepcut", k_less=True, sensitivity=1.0), device),
+        own(
+            "deepcut-object",
+            make_segmenter("deepcut", stages="object"),
+            device,
+            foreground=most_of_the_object,
+        ),
     )
     return {proposer.name: proposer for proposer in table}
 
@@ -131,7 +146,14 @@ def _segmented(
     fit, nothing = seeded(segmenter, seed).fit(image, device), Scribbles.empty(image.shape)
     (last,) = deque(fit.refine(nothing), maxlen=1)
     labels = decode(last, image, nothing)
-    return Proposal(labels, foreground(fit, labels))
+    return Proposal(labels, foreground(image, labels))
+
+
+def most_of_the_object(image: Image, labels: Labels) -> Mask:
+    """Pixels of the labels that lie in the object that DeepCut finds, for the most part."""
+    found = object_in(image)
+    object_ = mostly(labels.ravel(), np.ones(labels.size), found.ravel().astype(float))
+    return object_.reshape(labels.shape)
 
 
 def _published(image: Image, seed: int, *, device: str) -> Proposal:
