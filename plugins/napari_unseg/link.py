@@ -274,7 +274,7 @@ class LayerLink:
         for role, layer in list(self._layers.items()):
             if gone == layer:
                 self._disconnect(role)
-                _give_back(self._layers.pop(role))
+                _forget_ours(self._layers.pop(role))
                 self.lost.emit(gone.name)
 
     def _on_image_replaced(self, _event: Any = None) -> None:
@@ -561,10 +561,15 @@ def corrections_of(edits: Ids) -> Ids:
     return np.where(edits == UNEDITED, np.int32(UNMARKED), ids)
 
 
-def _give_back(layer: LabelsLayer) -> None:
-    """Make it an ordinary layer, with an empty history of its own."""
+def _forget_ours(layer: LabelsLayer) -> None:
+    """Give a layer its own undo back."""
     for verb in ("undo", "redo"):
         vars(layer).pop(verb, None)
+
+
+def _give_back(layer: LabelsLayer) -> None:
+    """Make a layer of the viewer an ordinary one, with an empty history of its own."""
+    _forget_ours(layer)
     layer.editable = False
     layer.editable = True
 
