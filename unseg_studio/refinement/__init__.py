@@ -2,6 +2,7 @@
 
 from unseg_studio.refinement.edges import enlarged, sharpened
 from unseg_studio.refinement.guide import WORKING_SIZE, Guide, guide_of, limited
+from unseg_studio.refinement.objects import object_in
 from unseg_studio.refinement.propagation import Grid, propagate
 from unseg_studio.refinement.recognition import Example, Knowledge, Trace, learned, recognised
 from unseg_studio.refinement.steering import steered
@@ -20,6 +21,7 @@ __all__ = [
     "guide_of",
     "learned",
     "limited",
+    "object_in",
     "propagate",
     "recognised",
     "sharpened",

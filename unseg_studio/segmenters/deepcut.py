@@ -30,6 +30,7 @@ from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.features.backbone import FeatureRequest
 from unseg_studio.features.catalogue import BACKBONES, BUNDLED
 from unseg_studio.features.lazy_torch import torch
+from unseg_studio.refinement import object_in
 from unseg_studio.segmenters import cuts
 from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device, seeded
 from unseg_studio.segmenters.correlation import best_clusters
@@ -61,9 +62,6 @@ WARM_SHARE = 0.25
 
 LEAST = 1e-6
 """Share below which a cluster's score does not fall."""
-
-AWAY = 0.5
-"""A cluster with less of the border for its size keeps away from it; chance would give 1."""
 
 CERTAIN = 8.0
 """Score of the cluster of a node in a discrete answer; the others have 0."""
@@ -99,8 +97,9 @@ class DeepCut:
         step=0.05,
     )  # fmt: skip
     stages: str = param(
-        "one", "Stages", "Cut the image once; then cut its objects again; or its background, too.",
-        choices=("one", "objects", "both"),
+        "one", "Stages",
+        "Cut the image as a whole; only part the object from it; cut that, or both, into clusters.",
+        choices=("one", "object", "parts", "both"),
     )  # fmt: skip
     backbone: str = param(
         BUNDLED, "Backbone", "The network whose features are clustered.", choices=tuple(BACKBONES)
@@ -225,6 +224,7 @@ class CutMemory:
     n_done: int
     assignment: torch.Tensor | None
     answer: Answer | None
+    is_given: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,6 +258,8 @@ class Cut:
         Most clusters.
     k_less : bool
         Whether it may be fewer.
+    given : Tensor, (M,) int64, or None
+        Cluster of each node, if that is known already: nothing is left to optimise.
     """
 
     def __init__(
@@ -268,11 +270,13 @@ class Cut:
         *,
         n_clusters: int,
         k_less: bool,
+        given: torch.Tensor | None = None,
     ) -> None:
         self.nodes, self.n_clusters, self.k_less = nodes, n_clusters, k_less
         self.channels: dict[int, int] = {}
         self._segmenter, self._graph = segmenter, graph.of(nodes)
-        self._assignment: torch.Tensor | None = None
+        self._is_given = given is not None
+        self._assignment = None if given is None else certain(given, n_clusters)
         self._discrete: Answer | None = None
         self._n_done = 0
         with seeded(segmenter.seed):
@@ -305,6 +309,7 @@ class Cut:
             n_done=self._n_done,
             assignment=self._assignment,
             answer=self._discrete,
+            is_given=self._is_given,
         )
 
     @classmethod
@@ -319,6 +324,7 @@ class Cut:
         cut._optimiser.load_state_dict(copy.deepcopy(memory.momentum))
         cut.channels, cut._n_done = dict(memory.channels), memory.n_done
         cut._assignment, cut._discrete = memory.assignment, memory.answer
+        cut._is_given = memory.is_given
         return cut
 
     @property
@@ -347,6 +353,8 @@ class Cut:
         categories : Tensor, (M,) int64
             Category scribbled on each node, 0 for none.
         """
+        if self._is_given:
+            return
         budget, targets = self.budget, self._targets(categories)
         weights = linked(self._positive, categories)
         if not self.k_less:
@@ -432,8 +440,7 @@ class Cut:
         start = self.assignment.argmax(dim=1).cpu().numpy()
         found = fewer(weights, best_clusters(weights, start), MOST_CLUSTERS)
         numbers = torch.from_numpy(in_order_of(start, found)).to(self.nodes.device)
-        shares = CERTAIN * torch.nn.functional.one_hot(numbers).float()
-        return Answer(shares.softmax(dim=1), _most(numbers, categories, list(self.channels)))
+        return Answer(certain(numbers), _most(numbers, categories, list(self.channels)))
 
     def _targets(self, categories: torch.Tensor) -> torch.Tensor:
         """Cluster wanted of each node, (M,) int64, -1 for none."""
@@ -462,6 +469,11 @@ class Cut:
             numbers = self._discrete.shares.argmax(dim=1)
             channels = _most(numbers, categories, list(self.channels))
             self._discrete = Answer(self._discrete.shares, channels)
+
+
+def certain(clusters: torch.Tensor, n_clusters: int = -1) -> torch.Tensor:
+    """Shares, (M, K) float32, of nodes whose clusters, (M,) int64, are known."""
+    return (CERTAIN * torch.nn.functional.one_hot(clusters, n_clusters).float()).softmax(dim=1)
 
 
 def kmeans(points: torch.Tensor, n_clusters: int, seed: int) -> torch.Tensor:
@@ -574,21 +586,58 @@ class DeepCutFit:
         if segmenter.stages == "one":
             yield self._cut(0, every, segmenter.most_clusters, k_less=segmenter.k_less)
             return
-        first = self._cut(0, every, 2, k_less=False)
+        first = self._first_of(every)
         yield first
-        objects = objects_of(first.answer.shares.argmax(dim=1).cpu().numpy(), self._graph)
+        objects = self._objects_of(first.answer.shares.argmax(dim=1).cpu().numpy())
         inside, outside = (torch.from_numpy(np.flatnonzero(o)) for o in (objects, ~objects))
-        if len(inside) > 1:
+        if segmenter.stages != "object" and len(inside) > 1:
             yield self._cut(1, inside, segmenter.most_clusters, k_less=segmenter.k_less)
         if segmenter.stages == "both" and len(outside) > 1:
             yield self._cut(2, outside, 2, k_less=False)
 
-    def _cut(self, place: int, nodes: torch.Tensor, n_clusters: int, *, k_less: bool) -> Cut:
+    def _first_of(self, every: torch.Tensor) -> Cut:
+        """Object and background: cut in two, as published, or found as `object_in` does."""
+        given = None
+        if not self._segmenter.is_published:
+            is_object = self._objects_of(np.arange(len(every)))
+            given = torch.from_numpy(is_object.astype(np.int64)).to(self._graph.features.device)
+        return self._cut(0, every, 2, k_less=False, given=given)
+
+    def _objects_of(self, clusters: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which nodes belong to a cluster that is object for the most part, (N,)."""
+        areas = self._graph.sizes.cpu().numpy()
+        return mostly(clusters, areas, areas * self._likeness)
+
+    @cached_property
+    def _likeness(self) -> NDArray[np.float64]:
+        """Share of each node that is object, (N,)."""
+        shape = self._graph.plane.shape
+        small = cv2.resize(
+            object_in(self._image).astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST
+        )
+        n_pixels = np.bincount(self._graph.plane.ravel(), minlength=len(self._graph))
+        n_object = np.bincount(self._graph.plane.ravel(), small.ravel(), len(self._graph))
+        return np.asarray(n_object / n_pixels)
+
+    def _cut(
+        self,
+        place: int,
+        nodes: torch.Tensor,
+        n_clusters: int,
+        *,
+        k_less: bool,
+        given: torch.Tensor | None = None,
+    ) -> Cut:
         """The cut of this stage: the last run's where it cut the same nodes."""
         nodes = nodes.to(self._graph.features.device)
         known = self._cuts[place] if place < len(self._cuts) else None
         if known is None or not torch.equal(known.nodes, nodes):
-            cut = Cut(self._segmenter, self._graph, nodes, n_clusters=n_clusters, k_less=k_less)
+            cut = Cut(
+                *(self._segmenter, self._graph, nodes),
+                n_clusters=n_clusters,
+                k_less=k_less,
+                given=given,
+            )
             self._cuts[place:] = [cut]
         return self._cuts[place]
 
@@ -614,14 +663,14 @@ class DeepCutFit:
         """Something to see while the regions are found: k-means of the patches."""
         segmenter = self._segmenter
         clusters = kmeans(patches.features, segmenter.most_clusters, segmenter.seed)
-        shares = (CERTAIN * torch.nn.functional.one_hot(clusters).float()).softmax(dim=1)
+        shares = certain(clusters)
         ids = tuple(range(FIRST_CLUSTER, FIRST_CLUSTER + shares.shape[1]))
         plane = torch.from_numpy(patches.plane).to(shares.device)
         return Estimate(shares.log().T[:, plane], ids, 0, self._total, float("nan"))
 
     @property
     def _total(self) -> int:
-        stages = {"one": 1, "objects": 2, "both": 3}[self._segmenter.stages]
+        stages = {"one": 1, "object": 1, "parts": 2, "both": 3}[self._segmenter.stages]
         begin = 0 if self._segmenter.is_published else FIRST_STEPS
         return stages * (self._segmenter.iterations + begin)
 
@@ -652,38 +701,24 @@ def _shrunk(plane: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.ascontiguousarray(plane[::step, ::step])
 
 
-def objects_of(clusters: NDArray[np.int64], graph: Graph) -> NDArray[np.bool_]:
-    """Which nodes are object, by where their clusters lie: right for any number of these.
+def mostly(
+    clusters: NDArray[np.integer], areas: NDArray[np.floating], of_object: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Which nodes are object: those of clusters that are so for the most part.
+
+    Right for any number of clusters, and wherever the object lies.
 
     Parameters
     ----------
     clusters : ndarray, (N,) int
         Cluster of each node.
-    graph : Graph
-        With the nodes.
+    areas, of_object : ndarray, (N,) float
+        Size of each node, and how much of that is object.
 
     Returns
     -------
     ndarray, (N,) bool
     """
-    _, clusters = np.unique(clusters, return_inverse=True)
-    areas, borders = (
-        np.bincount(clusters, shares).astype(np.float64)
-        for shares in (graph.sizes.cpu().numpy(), graph.border)
-    )
-    return off_border(areas, borders)[clusters]
-
-
-def off_border(areas: NDArray[np.float64], borders: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which clusters are most likely object: the background reaches the border of the image.
-
-    A cluster is object when its share of the border is at most `AWAY` of its share of the image,
-    or when none keeps farther away; where there is only one, nothing is object.
-
-    Parameters
-    ----------
-    areas, borders : ndarray, (K,) float64
-        Share of the image, > 0, and of its border that each cluster has.
-    """
-    nearness = borders / areas
-    return np.asarray((nearness <= max(AWAY, nearness.min())) & (nearness < 1))
+    _, place = np.unique(clusters, return_inverse=True)
+    whole, part = (np.bincount(place, weights) for weights in (areas, of_object))
+    return np.asarray((2 * part > whole)[place])
