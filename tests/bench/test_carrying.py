@@ -95,17 +95,17 @@ def test_every_method_labels_every_plane_that_is_scored(sequence):
         steps = [*method(start)]
         assert sorted(number for number, _, _ in steps) == [0, 2, 3], name
         assert all(labels.shape == SHAPE for _, labels, _ in steps)
-        assert all(seconds > 0 for _, _, seconds in steps) or name == "labels copied"
+        assert all(seconds > 0 for _, _, seconds in steps) or name == "copied_labels"
 
 
 def test_labels_that_are_carried_follow_what_moves(sequence):
     start = begun(sequence, 0, rounds=2, seed=0, device="cpu")
     scores = {}
-    for name in ("labels copied", OURS):
+    for name in ("copied_labels", OURS):
         steps = methods(device="cpu")[name](start)
         scores[name] = np.mean([mean_iou(sequence.truths[n], labels) for n, labels, _ in steps])
     assert scores[OURS] > 0.9
-    assert scores[OURS] > scores["labels copied"] + 0.05
+    assert scores[OURS] > scores["copied_labels"] + 0.05
 
 
 @pytest.fixture
@@ -126,16 +126,16 @@ def rows(path):
 
 def test_the_command_prints_tables_and_writes_every_plane(run, tmp_path, monkeypatch):
     monkeypatch.setattr(carrying, "ROUNDS", 2)
-    code, out, err = run("--methods", f"labels copied,{OURS}")
+    code, out, err = run("--methods", f"copied_labels,{OURS}")
     assert (code, err) == (0, "")
     made = rows(tmp_path / "out" / "carry.csv")
     assert [(row["origin"], row["method"], row["plane"], row["distance"]) for row in made] == [
-        ("first", "labels copied", "1", "1"),
-        ("first", "labels copied", "3", "3"),
+        ("first", "copied_labels", "1", "1"),
+        ("first", "copied_labels", "3", "3"),
         ("first", OURS, "1", "1"),
         ("first", OURS, "3", "3"),
-        ("middle", "labels copied", "1", "1"),
-        ("middle", "labels copied", "3", "1"),
+        ("middle", "copied_labels", "1", "1"),
+        ("middle", "copied_labels", "3", "1"),
         ("middle", OURS, "1", "1"),
         ("middle", OURS, "3", "1"),
     ]
@@ -147,7 +147,7 @@ def test_the_command_prints_tables_and_writes_every_plane(run, tmp_path, monkeyp
 
 
 def test_a_quick_run_judges_nothing(run, tmp_path):
-    code, out, _ = run("--quick", "--methods", "labels copied")
+    code, out, _ = run("--quick", "--methods", "copied_labels")
     assert code == 0
     assert "This was a quick run" in out
     assert (tmp_path / "out" / "carry_quick.csv").exists()
@@ -156,7 +156,7 @@ def test_a_quick_run_judges_nothing(run, tmp_path):
 def test_the_same_seed_gives_the_same_labels(sequence):
     truth = sequence.truths[0]
     start = Start(sequence, 0, first_strokes(truth), truth)
-    for name in ("forest of the strokes", OURS):
+    for name in ("random_forest", OURS):
         one, other = ([*methods(seed=3, device="cpu")[name](start)] for _ in range(2))
         for (_, labels, _), (_, again, _) in zip(one, other, strict=True):
             assert np.array_equal(labels, again)
@@ -166,7 +166,7 @@ def test_the_same_seed_gives_the_same_labels(sequence):
     ("words", "sentence"),
     [
         (("--sets", "nope"), "Unknown set 'nope'; accepted are davis2016."),
-        (("--methods", "nope"), "Unknown method 'nope'; accepted are labels copied, "),
+        (("--methods", "nope"), "Unknown method 'nope'; accepted are copied_labels, "),
         (("--device", "abacus"), "Unknown device 'abacus'"),
         (("--data", "nowhere"), "nowhere holds no sequence"),
     ],

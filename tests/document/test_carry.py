@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 
-from unseg_studio.data import FIRST_CLUSTER, Category, Image, Scribbles
+from unseg_studio.data import FIRST_CLUSTER, Category, Image, Mosaic, Scribbles
 from unseg_studio.document import (
     Carried,
     CarriedPlane,
@@ -20,6 +21,7 @@ from unseg_studio.document import (
     PlaneIndex,
     Worker,
 )
+from unseg_studio.document.carry import ways_of
 
 SECONDS = 60.0
 SHAPE = (64, 80)
@@ -205,3 +207,109 @@ def test_the_worker_runs_the_job() -> None:
         assert [plane.index for plane in answer.planes] == [(1,), (2,), (3,)]
     finally:
         worker.close()
+
+
+def test_a_plane_between_two_origins_learns_from_both() -> None:
+    """The second origin has a category that the first one does not know."""
+    dirt, place = 3, (slice(4, 16), slice(56, 72))
+
+    def with_dirt(index: PlaneIndex) -> Image:
+        if sum(index) < 2:
+            return plane(index)
+        pixels = np.array(plane(index).pixels)
+        pixels[place] = (90, 200, 90)
+        return Image.of(pixels)
+
+    labels = truth_of(4)
+    labels[place] = dirt
+    state = origin((4,)).state
+    beyond = Origin(with_dirt((4,)), state.changed(proposal=Mosaic.of(labels)))
+    found = last(Carry({(0,): origin(), (4,): beyond}, ((1,), (2,), (3,)), with_dirt, "cpu"))
+    nearest_the_first = found[(2,)].mosaic
+    assert nearest_the_first is not None
+    wanted = np.zeros(SHAPE, bool)
+    wanted[place] = True
+    assert iou(nearest_the_first.array, np.where(wanted, dirt, 0), dirt) > 0.8
+
+
+def test_ways_lead_over_the_planes_beside() -> None:
+    made = {(0,): origin(), (6,): origin((6,))}
+    ways = {way.target: way for way in ways_of(made, tuple((n,) for n in range(9)))}
+    assert {target: (way.origin, way.via) for target, way in ways.items()} == {
+        (1,): ((0,), (0,)),
+        (2,): ((0,), (1,)),
+        (3,): ((0,), (2,)),
+        (4,): ((6,), (5,)),
+        (5,): ((6,), (6,)),
+        (7,): ((6,), (6,)),
+        (8,): ((6,), (7,)),
+    }
+    assert {target for target, way in ways.items() if way.beyond} == {(n,) for n in range(1, 6)}
+
+
+def test_without_a_plane_beside_the_way_leads_from_the_origin() -> None:
+    (way,) = ways_of({(0, 0): origin()}, ((3, 2),))
+    assert (way.via, way.beyond) == ((0, 0), None)
+
+
+def test_clusters_of_another_origin_do_not_teach() -> None:
+    labels = np.where(truth_of(4) == CELL, FIRST_CLUSTER, FIRST_CLUSTER + 1).astype(np.int32)
+    job = Carry({(0,): origin(), (4,): origin((4,), labels)}, ((1,), (3,)), plane, "cpu")
+    found = last(job)
+    assert set(found[(1,)].mosaic.areas) == {CELL, GROUND}  # type: ignore[union-attr]
+    assert set(found[(3,)].mosaic.areas) == {FIRST_CLUSTER, FIRST_CLUSTER + 1}  # type: ignore[union-attr]
+
+
+def test_an_origin_that_shows_nothing_teaches_nothing() -> None:
+    blank = origin(labels=np.zeros(SHAPE, np.int32))
+    (answer,) = answers(Carry({(0,): blank}, ((1,),), plane, "cpu"))
+    assert (answer.planes, answer.is_last) == ((), True)
+    found = last(Carry({(0,): blank, (3,): origin((3,))}, ((0,), (1,), (2,)), plane, "cpu"))
+    assert [*found] == [(2,), (1,)]
+
+
+def test_what_is_shown_teaches_corrections_too() -> None:
+    """Nothing but a correction says where the cell is."""
+    ground = np.full(SHAPE, GROUND, np.int32)
+    document = Document(plane((0,)), TABLE)
+    document.show(ground)
+    document.set_active(CELL)
+    document.brush([[26, 30]], radius=14)
+    job = Carry({(0,): Origin(document.image, document.state)}, ((1,),), plane, "cpu")
+    mosaic = last(job)[(1,)].mosaic
+    assert mosaic is not None
+    assert iou(mosaic.array, truth_of(1), CELL) > 0.8
+
+
+def test_doubt_comes_with_the_labels() -> None:
+    done = last(carry([(1,)]))[(1,)]
+    assert done.uncertainty is not None
+    doubt = done.uncertainty.plane
+    assert doubt[0, 0] < 0.5 and doubt.max() > 0
+    assert done.uncertainty.image_shape == SHAPE
+
+
+def test_images_that_are_done_are_let_go() -> None:
+    held: WeakSet[Image] = WeakSet()
+    most = 0
+
+    def reading(index: PlaneIndex) -> Image:
+        nonlocal most
+        image = plane(index)
+        held.add(image)
+        most = max(most, len(held))
+        return image
+
+    last(carry([(n,) for n in range(1, 7)], read=reading))
+    assert most <= 2
+
+
+def test_a_plane_that_fails_does_not_cut_off_those_beyond_it() -> None:
+    def reading(index: PlaneIndex) -> Image:
+        if index in ((2,), (3,)):
+            raise OSError("gone")
+        return plane(index)
+
+    found = last(carry([(n,) for n in range(1, 6)], read=reading))
+    assert [index for index, done in found.items() if done.failure] == [(2,), (3,)]
+    assert iou(found[(5,)].mosaic.array, truth_of(5), CELL) > 0.85  # type: ignore[union-attr]

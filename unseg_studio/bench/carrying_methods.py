@@ -78,10 +78,10 @@ def begun(sequence: Sequence, number: int, *, rounds: int, seed: int, device: st
 def methods(*, seed: int = 0, device: str = "auto") -> dict[str, Method]:
     """Name -> method: the baselines, then our own."""
     return {
-        "labels copied": copied,
-        "forest of the strokes": partial(forest, seed=seed),
-        "strokes copied, walker": walker,
-        "strokes copied, ours": partial(engine, seed=seed, device=device),
+        "copied_labels": copied,
+        "random_forest": partial(forest, seed=seed),
+        "copied_strokes_walker": walker,
+        "copied_strokes_ours": partial(engine, seed=seed, device=device),
         OURS: partial(carry, seed=seed, device=device),
     }
 
