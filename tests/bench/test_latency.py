@@ -13,12 +13,14 @@ from rich.console import Console
 from unseg_studio.bench import latency, verbs
 from unseg_studio.bench.latency import Line, Measured, Plan, Sample
 from unseg_studio.data import Image, new_category
+from unseg_studio.document.scripting import segmenter
 
 MEASURED = Measured(
     shape=(321, 481),
     warm_up=Sample(2.0, 3.0),
     proposals=(Sample(0.2, 0.9), Sample(0.1, 2.0), Sample(0.25, 0.8)),
     strokes=tuple(Sample(0.01 * n, 0.1 * n) for n in range(1, 22)),
+    among=(Sample(0.03, 0.3), Sample(0.05, 0.5)),
 )
 
 
@@ -40,8 +42,8 @@ def test_a_tiny_run_gives_a_sample_for_every_document_and_stroke(small_photograp
     measured = latency.measure(Plan(n_strokes=2, n_documents=1, device="cpu"))
     assert measured.shape == (40, 60)
     assert len(measured.proposals) == 1
-    assert len(measured.strokes) == 2
-    for sample in (measured.warm_up, *measured.proposals, *measured.strokes):
+    assert len(measured.strokes) == len(measured.among) == 2
+    for sample in (measured.warm_up, *measured.proposals, *measured.strokes, *measured.among):
         assert 0 < sample.first <= sample.settled
 
 
@@ -96,6 +98,20 @@ def test_the_table_and_the_verdict_say_plainly_what_is_met():
     assert [*latency.verdict(lines)] == ["Met: fast, p50.", "Not met: slow, p95."]
 
 
+def test_strokes_among_clusters_are_those_of_one_category():
+    lines = by_name(latency.summary(MEASURED, size=None))
+    assert lines["stroke among clusters to first updated frame, p50"].seconds == 0.04
+    assert lines["stroke among clusters to first updated frame, p50"].is_met
+    assert lines["stroke among clusters to settled labels, p50"].is_met is None
+
+
+def test_any_method_can_propose(small_photograph):
+    plan = Plan(n_strokes=1, n_documents=1, device="cpu", segmenter=segmenter("deepcut"))
+    measured = latency.measure(plan)
+    assert "DeepCut" in "".join(latency.circumstances(plan, measured))
+    assert measured.among[0].first > 0
+
+
 def test_the_circumstances_name_the_machine():
     text = "\n".join(latency.circumstances(Plan(device="cpu"), MEASURED))
     for word in ("cores", "torch on cpu with", "threads", "unseg-studio 0.", "21 strokes"):
@@ -105,7 +121,8 @@ def test_the_circumstances_name_the_machine():
 def test_the_csv_holds_every_single_sample():
     measured = replace(MEASURED, verbs={"undo": [0.001, 0.002]})
     rows = [*csv.DictReader(io.StringIO(latency.csv_of(measured).decode()))]
-    kinds = ["warm-up"] + ["proposal"] * 3 + ["stroke"] * 21 + ["undo"] * 2
+    kinds = ["warm-up"] + ["proposal"] * 3 + ["stroke"] * 21
+    kinds += ["stroke among clusters"] * 2 + ["undo"] * 2
     assert [row["run"] for row in rows] == kinds
     assert (rows[-1]["first_s"], rows[-1]["settled_s"]) == ("", "0.0020")
     assert float(rows[2]["settled_s"]) == 2.0

@@ -26,11 +26,21 @@ def latency(
         int | None, typer.Option(help="On so many pixels in height and width.", min=64, max=20_000)
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    method: Annotated[
+        str | None, typer.Option(help="What proposes; the window's first one if not given.")
+    ] = None,
+    k_less: Annotated[bool, typer.Option("--k-less", help="Without a number of clusters.")] = False,
 ) -> None:
     """How soon labels follow a random hand, and how long each verb holds the window."""
     from unseg_studio.bench.latency import Plan, run_latency
+    from unseg_studio.document import dial
+    from unseg_studio.document.scripting import segmenter
 
-    run_latency(Plan(image, strokes, documents, size=size, device=device), csv=csv)
+    chosen = segmenter(method)
+    if k_less:
+        chosen = dial.with_k(chosen, None)
+    plan = Plan(image, strokes, documents, size=size, device=device, segmenter=chosen)
+    run_latency(plan, csv=csv)
 
 
 @bench.command()

@@ -33,7 +33,7 @@ from unseg_studio.document import PULL_MS, SOON_MS, Document, Live, pull_ms
 from unseg_studio.document.machine import core_count, processor
 from unseg_studio.document.provenance import versions
 from unseg_studio.formats.atomic import write_bytes
-from unseg_studio.segmenters import resolve_device
+from unseg_studio.segmenters import Segmenter, default_segmenter, resolve_device
 
 PHOTOGRAPH = (321, 481)
 N_CATEGORIES = 8
@@ -43,6 +43,9 @@ FIRST_FRAME = "first frame of a new image"
 PROPOSAL = "converged proposal"
 UPDATE = "stroke to first updated frame"
 SETTLED = "stroke to settled labels"
+AMONG_UPDATE = "stroke among clusters to first updated frame"
+AMONG_SETTLED = "stroke among clusters to settled labels"
+"""All strokes are of one category, so the clusters stay, and the segmenter goes on with them."""
 
 _DEADLINE = 600.0
 """Seconds after which a run counts as stuck."""
@@ -57,7 +60,7 @@ class Plan:
     image : Path or None
         The image; None: the bundled photograph.
     n_strokes : int
-        Strokes on one document, one after the other.
+        Strokes on one document, one after the other; as many again are drawn among clusters.
     n_documents : int
         Documents opened cold, after one that warms up.
     size : int or None
@@ -65,6 +68,8 @@ class Plan:
         image as it is.
     device : str
         See `resolve_device`.
+    segmenter : Segmenter
+        What proposes, and goes on among clusters; strokes of several categories decide alone.
     """
 
     image: Path | None = None
@@ -72,6 +77,7 @@ class Plan:
     n_documents: int = 5
     size: int | None = None
     device: str = "auto"
+    segmenter: Segmenter = field(default_factory=default_segmenter)
 
     def picture(self) -> NDArray[np.generic]:
         """The pixels to work on; the bundled photograph is resized, a given image is not."""
@@ -116,6 +122,7 @@ class Measured:
     warm_up: Sample
     proposals: tuple[Sample, ...]
     strokes: tuple[Sample, ...]
+    among: tuple[Sample, ...] = ()
     verbs: Seconds = field(default_factory=dict)
 
 
@@ -162,36 +169,36 @@ def run_latency(plan: Plan, *, csv: Path | None = None) -> None:
 def measure(plan: Plan) -> Measured:
     """Open documents cold, then draw on one."""
     pixels = plan.picture()
-    warm_up = _proposal(pixels, plan.device)
-    proposals = tuple(_proposal(pixels, plan.device) for _ in range(plan.n_documents))
-    strokes = tuple(_strokes(pixels, plan))
+    warm_up = _proposal(pixels, plan)
+    proposals = tuple(_proposal(pixels, plan) for _ in range(plan.n_documents))
+    strokes, among = (tuple(_strokes(pixels, plan, most=n)) for n in (N_CATEGORIES, 1))
     verbs = measure_verbs(Image.of(pixels.copy()), _categories(), seed=SEED)
     shape = pixels.shape[0], pixels.shape[1]
-    return Measured(shape, warm_up, proposals, strokes, verbs)
+    return Measured(shape, warm_up, proposals, strokes, among, verbs)
 
 
-def _proposal(pixels: NDArray[np.generic], device: str) -> Sample:
-    with _opened(pixels, device) as (_, live):
+def _proposal(pixels: NDArray[np.generic], plan: Plan) -> Sample:
+    with _opened(pixels, plan) as (_, live):
         return _timed(live, live.start)
 
 
-def _strokes(pixels: NDArray[np.generic], plan: Plan) -> Iterator[Sample]:
-    """Strokes of a random hand on one document, each after the one before has settled."""
+def _strokes(pixels: NDArray[np.generic], plan: Plan, *, most: int) -> Iterator[Sample]:
+    """Strokes of so many categories on one document, each after the one before has settled."""
     rng = np.random.default_rng(SEED)
-    with _opened(pixels, plan.device) as (document, live):
+    with _opened(pixels, plan) as (document, live):
         _timed(live, live.start)
         for number in range(plan.n_strokes):
-            document.set_active(document.categories[number % N_CATEGORIES].id)
+            document.set_active(document.categories[number % most].id)
             points = random_stroke(document.image.shape, rng)
             draw = partial(document.paint, points, radius=max(document.image.shape) / 120)
             yield _timed(live, draw)
 
 
 @contextmanager
-def _opened(pixels: NDArray[np.generic], device: str) -> Iterator[tuple[Document, Live]]:
+def _opened(pixels: NDArray[np.generic], plan: Plan) -> Iterator[tuple[Document, Live]]:
     """A new document of a new image, so that nothing computed before is known."""
-    document = Document(Image.of(pixels.copy()), _categories())
-    live = Live(document, device=device)
+    document = Document(Image.of(pixels.copy()), _categories(), segmenter=plan.segmenter)
+    live = Live(document, device=plan.device)
     try:
         yield document, live
     finally:
@@ -224,7 +231,7 @@ def _timed(live: Live, ask: Callable[[], None]) -> Sample:
 def summary(measured: Measured, *, size: int | None) -> tuple[Line, ...]:
     """The lines of the first table."""
     limits = LIMITS.get(size, Limits())
-    opened, drawn = measured.proposals, measured.strokes
+    opened, drawn, among = measured.proposals, measured.strokes, measured.among
     return (
         _line(FIRST_FRAME, 50, [sample.first for sample in opened], limits.first_frame),
         _line(PROPOSAL, 50, [sample.settled for sample in opened], limits.proposal),
@@ -232,6 +239,10 @@ def summary(measured: Measured, *, size: int | None) -> tuple[Line, ...]:
         _line(UPDATE, 95, [sample.first for sample in drawn], limits.update_p95),
         _line(SETTLED, 50, [sample.settled for sample in drawn], limits.settled),
         _line(SETTLED, 95, [sample.settled for sample in drawn], limits.settled),
+        _line(AMONG_UPDATE, 50, [sample.first for sample in among], limits.update_p50),
+        _line(AMONG_UPDATE, 95, [sample.first for sample in among], limits.update_p95),
+        _line(AMONG_SETTLED, 50, [sample.settled for sample in among], None),
+        _line(AMONG_SETTLED, 95, [sample.settled for sample in among], None),
     )
 
 
@@ -278,7 +289,8 @@ def verdict(lines: tuple[Line, ...]) -> Iterator[str]:
 def circumstances(plan: Plan, measured: Measured) -> Iterator[str]:
     """What the times depend on."""
     yield (
-        f"{len(measured.proposals)} documents opened cold, {len(measured.strokes)} strokes, frames "
+        f"{plan.segmenter.title}; {len(measured.proposals)} documents opened cold, "
+        f"{len(measured.strokes)} strokes of {N_CATEGORIES} categories and as many of one, frames "
         f"pulled every {SOON_MS} ms for the first and the last, every {PULL_MS} ms in between; the "
         f"first run of the process, which loads torch, took {measured.warm_up.settled:.1f} s and "
         "does not count."
@@ -300,7 +312,8 @@ def csv_of(measured: Measured) -> bytes:
     rows = csv_module.writer(text, lineterminator="\n")
     rows.writerow(("run", "number", "first_s", "settled_s"))
     kinds = (("warm-up", (measured.warm_up,)), ("proposal", measured.proposals))
-    for kind, samples in (*kinds, ("stroke", measured.strokes)):
+    drawn = ("stroke", measured.strokes), ("stroke among clusters", measured.among)
+    for kind, samples in (*kinds, *drawn):
         for number, sample in enumerate(samples, 1):
             rows.writerow((kind, number, f"{sample.first:.4f}", f"{sample.settled:.4f}"))
     for what, seconds in measured.verbs.items():
