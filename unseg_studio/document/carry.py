@@ -242,7 +242,7 @@ class Teacher:
         ids, knowledge = self._knowledge(way)
         yield None
         guide = Guide(image.rgb, like=knowledge.standard)
-        for prepare in (lambda: guide.grid, lambda: guide.views):
+        for prepare in (lambda: guide.filters, lambda: guide.levels, lambda: guide.grid):
             prepare()
             yield None
         left = self._before(way)
@@ -298,7 +298,7 @@ def _examples(origins: Iterable[Origin], ids: Ids) -> Iterator[Example]:
     """What the origins show, with the features of all standardised by the first one's."""
     standard = None
     for origin in origins:
-        # Not `guide_of`, which would keep a hundred megabytes for each origin.
+        # Not `guide_of`, which would keep what it finds as long as the image.
         guide = Guide(origin.image.rgb, like=standard)
         standard = guide.standard
         yield Example(guide, _shares(origin, ids, guide.shape), _seeds(origin, ids, guide.shape))

@@ -33,6 +33,10 @@ class Coordinates(NamedTuple):
     plain: torch.Tensor
     """(D + 2, N): deep features and place as they are."""
 
+    def at(self, pixels: slice | torch.Tensor) -> Coordinates:
+        """Those of some of the pixels."""
+        return Coordinates(*(planes[:, pixels] for planes in self))
+
 
 class Scale(NamedTuple):
     """By what the features of an image are brought to a common size."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from unseg_studio.features.efficientnet import pyramid
 from unseg_studio.features.filters import FINE_SIDE, Moments, lab_of, measured_filters
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.refinement.contours import contours
-from unseg_studio.refinement.embedding import Scale, embedded, resampled, scale_of
+from unseg_studio.refinement.embedding import Coordinates, Scale, embedded, resampled, scale_of
 from unseg_studio.refinement.propagation import Grid
 
 WORKING_SIZE = 200
@@ -33,6 +34,9 @@ N_WAVES = 200
 
 WAVE_HEIGHT = 5.0
 """Square root of the largest value of a kernel: how soon a stroke is believed."""
+
+PART = 4096
+"""Pixels whose views are made at a time where they are not to be kept."""
 
 SEED = 0
 
@@ -110,14 +114,21 @@ class Guide:
         Large-Scale Kernel Machines*, NIPS 2007): on deep features and the place, and on hand-made
         ones. The third has deep features and place as they are. Each ends with a constant.
         """
+        return _views_of(self._coordinates())
+
+    def views_at(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The same of some pixels of the raveled plane only, (V, n, F) float32."""
+        return _views_of(self._coordinates().at(pixels))
+
+    def parts_of_views(self) -> Iterator[torch.Tensor]:
+        """The same, `PART` pixels after the other: such a part stays in the processor's cache."""
+        found = self._coordinates()
+        for start in range(0, found.plain.shape[1], PART):
+            yield _views_of(found.at(slice(start, start + PART)))
+
+    def _coordinates(self) -> Coordinates:
         scale = None if self.like is None else self.like.scale
-        found = embedded(self.levels, torch.from_numpy(self.filters), self.place, like=scale)
-        views = torch.zeros(3, found.plain.shape[1], N_WAVES + 1)
-        views[0, :, :-1] = _waves(found.deep)
-        views[1, :, :-1] = _waves(found.hand)
-        views[2, :, : len(found.plain)] = found.plain.T
-        views[:, :, -1] = 1
-        return views
+        return embedded(self.levels, torch.from_numpy(self.filters), self.place, like=scale)
 
     @cached_property
     def halved(self) -> tuple[Grid, torch.Tensor]:
@@ -197,6 +208,15 @@ def _principal(level: torch.Tensor, width: int) -> torch.Tensor:
     main: torch.Tensor = axes[:, -width:].flip(1).T @ planes
     main = main / (main.square().sum(dim=0).mean().sqrt() + 1e-6)
     return main.reshape(-1, *level.shape[1:])
+
+
+def _views_of(found: Coordinates) -> torch.Tensor:
+    views = torch.zeros(3, found.plain.shape[1], N_WAVES + 1)
+    views[0, :, :-1] = _waves(found.deep)
+    views[1, :, :-1] = _waves(found.hand)
+    views[2, :, : len(found.plain)] = found.plain.T
+    views[:, :, -1] = 1
+    return views
 
 
 def _waves(planes: torch.Tensor) -> torch.Tensor:

@@ -110,7 +110,7 @@ class Example:
 def learned(examples: Sequence[Example]) -> Knowledge:
     """Learn from finished planes with the same labels; all but the first are `like` the first."""
     lessons = [example.lesson for example in examples]
-    samples = [e.guide.views[:, s.pixels] for e, s in zip(examples, lessons, strict=True)]
+    samples = [e.guide.views_at(s.pixels) for e, s in zip(examples, lessons, strict=True)]
     together = Lesson(
         torch.arange(sum(len(lesson.pixels) for lesson in lessons)),
         torch.cat([lesson.targets for lesson in lessons], dim=1),
@@ -137,7 +137,8 @@ def recognised(knowledge: Knowledge, guide: Guide, before: Trace | None) -> torc
     Tensor, (K, h, w) float32
         Probabilities of each label; they sum to 1 at each pixel.
     """
-    prior = knowledge.classifiers.posterior(guide.views).reshape(-1, *guide.shape)
+    parts = map(knowledge.classifiers.posterior, guide.parts_of_views())
+    prior = torch.cat([*parts], dim=1).reshape(-1, *guide.shape)
     if len(prior) == 1:
         return prior
     if before is not None:
