@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.utils.theme import get_theme
@@ -18,7 +19,7 @@ from napari_unseg.planes import Planes
 from napari_unseg.planes_box import PlanesBox
 from napari_unseg.session import Session
 from unseg_studio.widgets.category_list import HOTKEYS
-from unseg_studio.widgets.following import follow, when_gone
+from unseg_studio.widgets.following import when_gone
 from unseg_studio.widgets.icons import draw_with
 from unseg_studio.widgets.layout import button, column, row, words
 
@@ -60,9 +61,18 @@ class Dock(QWidget):
         self._on_layer_chosen()
         self._say("")
 
-        follow(self, napari_viewer.layers.selection.events.active, self._on_layer_chosen)
+        self._follow(napari_viewer.layers.selection.events.active)
         when_gone(self, Keys(napari_viewer, self._actions()).close)
         when_gone(self, partial(draw_with, None))
+
+    def _follow(self, chosen: Any) -> None:
+        def look() -> (
+            None
+        ):  # no method: napari compares what methods belong to, also once it is gone
+            self._on_layer_chosen()
+
+        chosen.connect(look)
+        when_gone(self, partial(chosen.disconnect, look))
 
     @property
     def session(self) -> Session | None:

@@ -11,16 +11,20 @@ from pathlib import Path
 import napari_unseg
 import numpy as np
 import pytest
-from napari.utils._testsupport import (  # noqa: F401
-    _clean_themes,
-    _disable_qt_warnings,
-    make_napari_viewer,
-    mock_app_model,
-    pytest_runtest_makereport,
-)
+from napari.utils import _testsupport
 from npe2 import PluginManifest
 
 MANIFEST = Path(napari_unseg.__file__).parent / "napari.yaml"
+
+_TAKEN = (  # not every napari has each of them
+    "_clean_themes",
+    "_disable_qt_warnings",
+    "make_napari_viewer",
+    "mock_app_model",
+    "napari_plugin_manager",
+    "pytest_runtest_makereport",
+)
+globals().update({name: value for name, value in vars(_testsupport).items() if name in _TAKEN})
 
 # Without napari's plugin its options are unknown; these are their defaults.
 _OPTIONS = {"--show-napari-viewer": False, "--save-leaked-object-graph": False}

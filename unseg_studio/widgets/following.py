@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import MethodType
-from typing import Any, Protocol
 from weakref import WeakMethod
 
+from psygnal import SignalInstance
 from qtpy.QtCore import QObject
 
 Slot = Callable[..., object]
-
-
-class Followed(Protocol):
-    """A signal of a document, or an event of a host."""
-
-    def connect(self, slot: Slot, /) -> Any:
-        """Call it from now on; a method is held weakly."""
-
-    def disconnect(self, slot: Slot, /) -> Any:
-        """Call it no more; nothing where it is not called."""
 
 
 _endings: set[Callable[[], None]] = set()
@@ -28,7 +18,7 @@ _endings: set[Callable[[], None]] = set()
 these as garbage, PyQt would call what was collected with it."""
 
 
-def follow(owner: QObject, signal: Followed, slot: Slot) -> None:
+def follow(owner: QObject, signal: SignalInstance, slot: Slot) -> None:
     """Call `slot`, a method, at every `signal` until Qt deletes `owner`.
 
     A document may outlive a view, and a deleted view must not be called.
@@ -48,7 +38,7 @@ def when_gone(owner: QObject, act: Callable[[], object]) -> None:
     owner.destroyed.connect(end)
 
 
-def _part(signal: Followed, ref: Callable[[], Slot | None]) -> None:
+def _part(signal: SignalInstance, ref: Callable[[], Slot | None]) -> None:
     if (slot := ref()) is not None:
         signal.disconnect(slot)
 
