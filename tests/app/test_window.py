@@ -93,10 +93,12 @@ class TestKeys:
         assert window.tool is Tool.PAINT
 
     def test_k_and_shift_k_change_the_number_of_clusters(self, qtbot, window):
+        assert window.document.segmenter.k_less  # the image is a photograph
         key(qtbot, window, "K")
-        qtbot.waitUntil(lambda: window.document.segmenter.min_clusters == 4)
+        qtbot.waitUntil(lambda: not window.document.segmenter.k_less)
+        k = window.document.segmenter.n_clusters
         key(qtbot, window, "K", SHIFT)
-        qtbot.waitUntil(lambda: window.document.segmenter.max_clusters < 16)
+        qtbot.waitUntil(lambda: window.document.segmenter.n_clusters == k - 1)
 
     def test_r_runs_again_and_escape_stops(self, qtbot, window):
         key(qtbot, window, "R")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
+from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles, read_image
 from unseg_studio.data.category import MAX_CATEGORY
+from unseg_studio.data.samples import sample_path
 from unseg_studio.segmenters import (
     SEGMENTERS,
     Estimate,
@@ -157,6 +158,14 @@ def test_an_unknown_parameter_is_refused_with_those_that_exist(name: str) -> Non
 
 def test_the_default_is_in_the_table() -> None:
     assert default_segmenter().name in SEGMENTERS
+
+
+def test_photographs_begin_with_deepcut_and_everything_else_with_diffcluster() -> None:
+    names = {
+        name: default_segmenter(read_image(sample_path(name))).name
+        for name in ("cat", "nuclei", "tissue")
+    }
+    assert names == {"cat": "deepcut", "nuclei": "diffcluster", "tissue": "diffcluster"}
 
 
 @every_segmenter

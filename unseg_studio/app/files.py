@@ -23,6 +23,7 @@ from unseg_studio.data.image import Source
 from unseg_studio.data.samples import sample_path
 from unseg_studio.document import Document, Live, State
 from unseg_studio.formats import FORMATS, StartingLabels, image_name, load
+from unseg_studio.segmenters import default_segmenter
 from unseg_studio.widgets import Background, ExportWish
 
 SAMPLE = "cat"
@@ -221,7 +222,8 @@ class Files(QObject):
 
 def _made(path: Path, categories: tuple[Category, ...]) -> Document:
     """Read an image and do here, in the thread, what its first picture needs."""
-    document = Document(read_image(path), categories)
+    image = read_image(path)
+    document = Document(image, categories, default_segmenter(image))
     _ = document.labels
     return document
 

@@ -22,6 +22,7 @@ from unseg_studio.app.tools import ERASERS, Tool
 from unseg_studio.data import NOTHING, Category, Image, new_category
 from unseg_studio.data.samples import icon_path
 from unseg_studio.document import Document, Live, RunStatus
+from unseg_studio.segmenters import default_segmenter
 from unseg_studio.widgets import ExportWish, Pump
 from unseg_studio.widgets.following import follow
 
@@ -77,7 +78,7 @@ class MainWindow(QMainWindow):
         self._known = False, False
         self._docks = Docks(self, self.display)
         self._middle = self._make_middle()
-        self._take(Document(image, _first_categories()))
+        self._take(Document(image, _first_categories(), default_segmenter(image)))
         self.actions_ = Actions(self)
         self._make_frame()
         self._restore()
@@ -305,7 +306,7 @@ class MainWindow(QMainWindow):
         """Show what was opened; categories go on to it, for they are the project's."""
         self.messages.hide()
         if document.categories != self.document.categories:  # they changed meanwhile
-            document = Document(document.image, self.document.categories)
+            document = Document(document.image, self.document.categories, document.segmenter)
         self.show_document(document)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -28,7 +28,7 @@ def segmenter(
     Parameters
     ----------
     name : str or None
-        A key of `segmenters()`; None: the one that the window starts with.
+        A key of `segmenters()`; None: the one for images of any kind.
     preset : str or None
         One of the method's presets; None: its first.
     **parameters
@@ -57,7 +57,7 @@ def segment(
     image : Image
         The plane.
     name : str or None
-        A key of `segmenters()`; None: the one that the window starts with.
+        A key of `segmenters()`; None: the one for images of any kind.
     scribbles : Scribbles or None
         What steers, of the image's size.
     device : str

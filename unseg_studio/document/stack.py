@@ -278,7 +278,7 @@ class Stack:
 
     def _first_state(self, image: Image, index: PlaneIndex) -> State:
         """Method and rules of the plane at work, and the labels that were carried."""
-        segmenter, fill = self._manner()
+        segmenter, fill = self._manner(image)
         state = fresh_state(image, self._table, segmenter).changed(fill=fill)
         plane = self._carried.get(index)
         if plane is None or plane.mosaic is None:
@@ -286,9 +286,9 @@ class Stack:
         named = Edits(plane.mosaic.replaced(NOTHING, UNEDITED))
         return state.changed(proposal=plane.mosaic, named=named, uncertainty=plane.uncertainty)
 
-    def _manner(self) -> tuple[Segmenter, bool]:
+    def _manner(self, image: Image) -> tuple[Segmenter, bool]:
         if self._at_work is None:
-            return default_segmenter(), True
+            return default_segmenter(image), True
         state = self.document.state
         return state.segmenter, state.fill
 

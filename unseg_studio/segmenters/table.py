@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from unseg_studio.data import Image
+from unseg_studio.features.kind import is_photograph
 from unseg_studio.segmenters.base import Segmenter
 from unseg_studio.segmenters.deepcut import DeepCut
 from unseg_studio.segmenters.diffcluster import DiffCluster
@@ -15,9 +17,16 @@ SEGMENTERS: dict[str, type[Segmenter]] = {
 }
 
 
-def default_segmenter() -> Segmenter:
-    """The one that the window starts with."""
-    return DiffCluster()
+def default_segmenter(image: Image | None = None) -> Segmenter:
+    """The one that the window starts with on an image: what is on photographs, DeepCut sees better.
+
+    Parameters
+    ----------
+    image : Image or None
+        What is to be segmented; None: nothing is known of it.
+    """
+    is_of_things = image is not None and is_photograph(image)
+    return DeepCut(k_less=True) if is_of_things else DiffCluster()
 
 
 def make_segmenter(name: str, preset: str | None = None, **parameters: Any) -> Segmenter:
