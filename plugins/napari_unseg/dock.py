@@ -66,9 +66,8 @@ class Dock(QWidget):
         when_gone(self, partial(draw_with, None))
 
     def _follow(self, chosen: Any) -> None:
-        def look() -> (
-            None
-        ):  # no method: napari compares what methods belong to, also once it is gone
+        # No method: napari compares what a method belongs to, also once that is gone.
+        def look() -> None:
             self._on_layer_chosen()
 
         chosen.connect(look)
