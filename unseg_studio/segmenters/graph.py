@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -119,8 +121,20 @@ def graph_of(kind: str, image: Image, request: FeatureRequest, weights: Path | N
         known = _graphs.setdefault(image, {})
         key = kind, request, weights
         if key not in known:
+            _give_back_memory()
             known[key] = make(image, request, weights)
         return known[key]
+
+
+def _give_back_memory() -> None:
+    """Let the system have what the images before left free in the heap of the C library.
+
+    It is in pieces of some megabytes with small things that stay between them: without this, a
+    process that goes from image to image grows by about 40 MB with each.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def region_graph(image: Image, request: FeatureRequest, weights: Path | None = None) -> Graph:
