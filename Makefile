@@ -1,9 +1,11 @@
 # make run    set everything up and open the window (without a display: write a demo to out/demo)
 # make test   set everything up and check everything
+# make test-napari    check the napari plugin with other versions and another Qt binding, too
 # make help   list the other targets
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
+VENVS := .venvs
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 HAS_DISPLAY := $(strip $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname -s)))
@@ -11,7 +13,7 @@ VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),LIBGL_ALWAYS_SOFTWARE=
 
 export PYTHON
 
-.PHONY: run test lint bench bench-scribbles bench-unsupervised screenshots clean help system-app system-test
+.PHONY: run test test-napari test-napari-newest test-napari-oldest lint bench bench-scribbles bench-unsupervised screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
@@ -24,6 +26,16 @@ endif
 
 test: lint
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# With PyQt6; make test has the newest napari with PySide6.
+test-napari: test-napari-newest test-napari-oldest
+
+test-napari-newest: $(VENVS)/newest/ready
+	$(call napari_tests,$(VENVS)/newest)
+
+# The old one on new libraries is warned of what they will drop.
+test-napari-oldest: $(VENVS)/oldest/ready
+	$(call napari_tests,$(VENVS)/oldest,-W ignore::DeprecationWarning)
 
 lint: $(VENV)/ready-test
 	$(BIN)/ruff check .
@@ -46,12 +58,14 @@ screenshots: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.screenshots
 
 clean:
-	rm -rf $(VENV) out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(VENVS) out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:
 	@echo "make run          set up, then open the window (without a display: demo into out/demo)"
 	@echo "make test         set up, then ruff, mypy, import-linter and all tests; PYTEST_ARGS='-k coco'"
+	@echo "make test-napari  the tests of the napari plugin with PyQt6, on the newest and on the oldest"
+	@echo "                  napari that is supported, each in an environment of its own"
 	@echo "make lint         ruff, mypy and import-linter only"
 	@echo "make bench        measure how fast a stroke is answered on this machine"
 	@echo "make bench-scribbles DATA=folder"
@@ -71,11 +85,37 @@ $(VENV)/ready-test: pyproject.toml constraints.txt | system-test
 	$(call environment,all$(comma)test)
 	touch $@ $(VENV)/ready-app
 
+$(VENVS)/newest/ready: $(VENV)/ready-test
+	$(call napari_environment,constraints.txt)
+	touch $@
+
+# Constraints that are named twice hold as they are named first.
+$(VENVS)/oldest/ready: constraints-oldest.txt $(VENV)/ready-test
+	@mkdir -p $(@D)
+	awk -F== '!named[$$1]++' constraints-oldest.txt constraints.txt > $(VENVS)/oldest.txt
+	$(call napari_environment,$(VENVS)/oldest.txt)
+	touch $@
+
 comma := ,
 define environment
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing the Python packages; the first time this takes some minutes."
 	$(PIP) install --quiet --progress-bar off -c constraints.txt -e ".[$(1)]"
+endef
+
+# Nothing is shared but torch, whose files are linked, since they may take gigabytes.
+define napari_environment
+	$(PYTHON) -m venv --clear $(@D)
+	@cd $(VENV)/lib/python3*/site-packages && for part in torch* functorch* nvidia* triton*; do \
+		[ ! -e "$$part" ] || cp -Rl "$$part" $(CURDIR)/$(@D)/lib/python3*/site-packages/; done
+	@echo "Installing the Python packages; the first time this takes some minutes."
+	$(@D)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off \
+		-c $(1) -e ".[napari$(comma)test-napari]" PyQt6
+endef
+
+define napari_tests
+	QT_API=pyqt6 $(VIRTUAL_DISPLAY) $(1)/bin/python -m pytest -o qt_api=pyqt6 $(2) \
+		tests/napari_unseg tests/widgets $(PYTEST_ARGS)
 endef
 
 system-app:
