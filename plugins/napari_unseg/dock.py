@@ -19,6 +19,7 @@ from napari_unseg.planes import Planes
 from napari_unseg.planes_box import PlanesBox
 from napari_unseg.session import Session
 from unseg_studio.widgets.category_list import HOTKEYS
+from unseg_studio.widgets.engine_loading import EngineLoading
 from unseg_studio.widgets.following import when_gone
 from unseg_studio.widgets.icons import draw_with
 from unseg_studio.widgets.layout import button, column, row, words
@@ -61,6 +62,7 @@ class Dock(QWidget):
         self._on_layer_chosen()
         self._say("")
 
+        EngineLoading(self).failed.connect(self._say)
         self._follow(napari_viewer.layers.selection.events.active)
         when_gone(self, Keys(napari_viewer, self._actions()).close)
         when_gone(self, partial(draw_with, None))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+from unseg_studio.features.lazy_torch import TorchMissingError, load_torch
 
 if sys.platform == "win32":
     # torch cannot load its DLLs there once Qt has loaded its own; everywhere else the window
     # comes first and the worker loads torch.
-    importlib.import_module("torch")
+    with suppress(TorchMissingError):  # the first run says it
+        load_torch()
 
 from qtpy.QtWidgets import QApplication
 

@@ -8,17 +8,61 @@ sleep, is as quick as spinning on an idle machine and stays quick on a busy one.
 
 from __future__ import annotations
 
+import importlib
 import os
-from typing import TYPE_CHECKING
-
-import lazy_loader
+import sys
+import threading
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
+
+class TorchMissingError(OSError):
+    """torch cannot be loaded; says in a sentence why, and what to do."""
+
+
+class _Torch(ModuleType):
+    """Stands for torch, and fills itself with what torch holds when the first thing is asked for.
+
+    Any thread may be the first one. Nothing of it lies in `sys.modules` until then, where other
+    programs look in order to find out whether torch is in use.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(load_torch(), name)
+
 
 if TYPE_CHECKING:
     import torch as torch
 else:
-    torch = lazy_loader.load("torch")
+    torch = _Torch("torch")
+
+_loading = threading.Lock()
+_outcome: ModuleType | TorchMissingError | None = None
+
+
+def load_torch() -> ModuleType:
+    """Give torch itself; the first call takes a second or more, and others wait for it.
+
+    Raises
+    ------
+    TorchMissingError
+        If it cannot be loaded. The first reason is the one that is told each time: once a part of
+        torch is there, it fails for others.
+    """
+    global _outcome
+    with _loading:
+        if _outcome is None:
+            _outcome = _loaded()
+    if isinstance(_outcome, TorchMissingError):
+        raise TorchMissingError(str(_outcome)) from _outcome.__cause__
+    return _outcome
+
+
+def is_torch_loaded() -> bool:
+    """Say whether torch is there to be used at once."""
+    return isinstance(_outcome, ModuleType)
 
 
 def leave_a_core() -> None:
@@ -27,3 +71,32 @@ def leave_a_core() -> None:
     With as many threads as cores, whatever the window does stops all of them at the next barrier.
     """
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+
+
+def why_missing(error: Exception, *, platform: str = sys.platform) -> str:
+    """What kept torch from being loaded, and what to do about it, for people."""
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+    return f"The engine needs torch, which cannot be loaded ({reason}). {_advice(error, platform)}"
+
+
+def _loaded() -> ModuleType | TorchMissingError:
+    try:
+        module = importlib.import_module("torch")
+    except Exception as error:  # what is half installed fails in many ways
+        missing = TorchMissingError(why_missing(error))
+        missing.__cause__ = error
+        return missing
+    vars(torch).update(vars(module))
+    return module
+
+
+def _advice(error: Exception, platform: str) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        return "Install it with `pip install torch`, and start again."
+    if platform == "win32" and isinstance(error, OSError):
+        return (
+            "On Windows torch 2.9 and later do not load after Qt. Start napari with "
+            '`python -c "import torch; from napari.__main__ import main; main()"`, or install '
+            'an earlier one with `pip install "torch<2.9"`.'
+        )
+    return "Install it again with `pip install --force-reinstall torch`, and start again."

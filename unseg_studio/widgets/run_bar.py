@@ -9,8 +9,10 @@ from qtpy.QtWidgets import QPlainTextEdit, QProgressBar, QToolButton, QWidget
 
 from unseg_studio.document import Document, Live, RunStatus
 from unseg_studio.document.provenance import provenance
+from unseg_studio.features.lazy_torch import is_torch_loaded
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.layout import button, column, row, words
+from unseg_studio.widgets.painting import painted_later
 from unseg_studio.widgets.timeline_bar import TimelineBar
 
 _TITLES = {
@@ -22,6 +24,7 @@ _TITLES = {
     "failed": "Failed",
 }
 
+_LOADING = "Loading the engine …"
 _UNBROKEN = "\N{NO-BREAK SPACE}"
 
 
@@ -77,8 +80,9 @@ class RunBar(QWidget):
         self._stop.setToolTip(
             "Keep the labels as they are now (Esc)" if status.is_busy else "Nothing is running."
         )
-        self._progress.setRange(0, status.total if status.total else int(not status.is_busy))
-        self._progress.setValue(status.total if status.phase == "done" else status.step)
+        with painted_later(self._progress):
+            self._progress.setRange(0, status.total if status.total else int(not status.is_busy))
+            self._progress.setValue(status.total if status.phase == "done" else status.step)
         self._figures.setText(figures(status))
         if status.step:
             self._updated.setText(f"Last update at {datetime.now():%H:%M:%S}")
@@ -99,7 +103,8 @@ class RunBar(QWidget):
 
 def figures(status: RunStatus) -> str:
     """Step, loss, clusters and time in one line, as far as there are any."""
-    parts = [_TITLES[status.phase]]
+    is_loading = status.phase == "preparing" and not is_torch_loaded()
+    parts = [_LOADING if is_loading else _TITLES[status.phase]]
     if status.step:
         parts.append(f"step {status.step} of {status.total}")
     if math.isfinite(status.loss):
