@@ -56,6 +56,7 @@ bench-unsupervised: $(VENV)/ready-app
 
 screenshots: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.screenshots
+	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.napari_screenshots
 
 clean:
 	rm -rf $(VENV) $(VENVS) out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
