@@ -9,6 +9,7 @@ from napari_unseg.planes import in_words
 from napari_unseg.session import Session
 from unseg_studio.document import PlaneIndex, PlaneStatus
 from unseg_studio.widgets.layout import button, column, row, words
+from unseg_studio.widgets.painting import painted_later
 
 REST_MS = 80
 """Words follow a slider when it rests this long: laying them out anew must not slow it down."""
@@ -87,9 +88,10 @@ class PlanesBox(QWidget):
         for widget in (self._next, self._all):
             widget.setEnabled(progress is None)
         if progress is not None:
-            self._bar.setRange(0, progress.total)
-            self._bar.setValue(progress.done)
-            self._bar.setFormat(f"%v of %m{_left(progress.seconds_left)}")
+            with painted_later(self._bar):
+                self._bar.setRange(0, progress.total)
+                self._bar.setValue(progress.done)
+                self._bar.setFormat(f"%v of %m{_left(progress.seconds_left)}")
         self._show_words()
 
 
