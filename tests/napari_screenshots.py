@@ -29,7 +29,7 @@ MARGIN = 6
 
 Path_ = Sequence[tuple[float, float]]
 
-DIM: Path_ = [(36, 583), (38, 592)]
+DIM: Path_ = [(28, 524), (30, 534)]
 """Across a nucleus of the sample that shines little; row and column."""
 
 
@@ -78,6 +78,7 @@ def opened(sample: str) -> tuple[napari.Viewer, Dock]:
     main_window = viewer.window._qt_window
     main_window.resizeDocks([shell], [DOCK_WIDTH], Qt.Orientation.Horizontal)
     viewer.layers.selection.active = viewer.layers[0]
+    rest(500)  # the canvas gets its size
     viewer.reset_view()
     rest(500)
     return viewer, dock
