@@ -57,6 +57,13 @@ def test_parameters_of_no_preset_are_called_custom(box, document):
     assert box._preset.currentText() == "custom"
 
 
+def test_another_number_of_clusters_is_still_the_same_preset(box, document):
+    document.set_segmenter(make_segmenter("deepcut", k_less=True, sensitivity=0.7))
+    assert box._preset.currentText() == "live"
+    document.set_segmenter(make_segmenter("deepcut", "paper", n_clusters=7))
+    assert box._preset.currentText() == "paper"
+
+
 def test_k_up_asks_for_more_clusters_than_are_shown(qtbot, box, document):
     qtbot.mouseClick(box.dial._more, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: document.segmenter.min_clusters == 4)

@@ -10,7 +10,7 @@ from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.layout import column, row, small_button, words
 
 STEPS = (
-    "<b>Watch</b> the clusters form: nothing was taught, nothing is needed.",
+    "<b>Watch</b> the clusters form: no labels are needed for it.",
     "Press <b>1</b> or <b>2</b> and <b>draw</b> over two things that you want to tell apart.",
     "Correct by hand with <b>P</b>, then <b>Ctrl+E</b> exports. Drop your own image here.",
 )

@@ -9,12 +9,13 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 
 from unseg_studio.document import Document, Live, RunStatus, dial
-from unseg_studio.segmenters import SEGMENTERS, Segmenter, make_segmenter
+from unseg_studio.segmenters import SEGMENTERS, Segmenter, make_segmenter, params_of
 from unseg_studio.widgets import backbone_box
 from unseg_studio.widgets.backbone_box import BackboneBox
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.form import Form, fields_of_segmenter
 from unseg_studio.widgets.k_dial import KDial
+from unseg_studio.widgets.keys import WINDOW, Keys
 from unseg_studio.widgets.layout import column
 
 APPLY_MS = 250
@@ -32,19 +33,21 @@ class SegmenterBox(QWidget):
     ----------
     document, live : Document, Live
         Whose segmenter to show and change.
+    keys : Keys
+        Which keys the tooltips name.
     """
 
     refused = Signal(str)
     """A value was not accepted; in a sentence."""
 
-    def __init__(self, document: Document, live: Live) -> None:
+    def __init__(self, document: Document, live: Live, *, keys: Keys = WINDOW) -> None:
         super().__init__()
         self._document = document
         self._wishes: dict[str, Any] = {}
         self._method = self._make_method()
         self._preset = QComboBox()
         self._preset.setToolTip("A set of parameters that belong together.")
-        self.dial = KDial(document.segmenter)
+        self.dial = KDial(document.segmenter, keys=keys)
         self.backbone = BackboneBox()
         self._form = self._make_form()
         self._fill = self._make_fill()
@@ -147,7 +150,14 @@ class SegmenterBox(QWidget):
 
     def _show_presets(self, segmenter: Segmenter) -> None:
         names = list(segmenter.presets)
-        fitting = (name for name in names if make_segmenter(segmenter.name, name) == segmenter)
+        # The number of clusters follows the image, whatever the rest is set to.
+        asked = {
+            name: getattr(segmenter, name) for name in params_of(segmenter) if name in dial.FIELDS
+        }
+        kind = segmenter.name
+        fitting = (
+            name for name in names if replace(make_segmenter(kind, name), **asked) == segmenter
+        )
         current = next(fitting, CUSTOM)
         self._preset.clear()
         self._preset.addItems(names if current != CUSTOM else [*names, CUSTOM])
