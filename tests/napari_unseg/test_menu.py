@@ -9,7 +9,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 from napari_unseg.tables import categories_in
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit
+from qtpy.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLineEdit
 
 from unseg_studio.data import Annotation, Category, Source, regions_from_labels
 from unseg_studio.formats import export
@@ -27,6 +27,13 @@ def said():
     return [notification.message for notification in notification_manager.records]
 
 
+def press(dialog):
+    """The button that takes what is chosen."""
+    box = dialog.findChild(QDialogButtonBox)
+    accept = QDialogButtonBox.ButtonRole.AcceptRole
+    next(button for button in box.buttons() if box.buttonRole(button) == accept).click()
+
+
 @pytest.fixture
 def choose(viewer, qtbot):
     """Click an entry of the menu, and answer its dialog with a path, or cancel it with None."""
@@ -36,13 +43,15 @@ def choose(viewer, qtbot):
 
         def answer():
             dialog = QApplication.activeModalWidget()
-            assert isinstance(dialog, QFileDialog)
+            if not isinstance(dialog, QFileDialog):
+                return  # not yet
+            timer.stop()
             answered.append(dialog.windowTitle())
             if path is None:
                 dialog.reject()
             else:
                 dialog.findChild(QLineEdit).setText(str(path))
-                dialog.accept()
+                press(dialog)
 
         menu = next(
             action.menu()
@@ -51,7 +60,7 @@ def choose(viewer, qtbot):
         )
         menu.aboutToShow.emit()
         action = next(action for action in menu.actions() if action.text().startswith(title))
-        timer = QTimer(singleShot=True, interval=0)
+        timer = QTimer(interval=10)
         timer.timeout.connect(answer)
         timer.start()
         action.trigger()
