@@ -7,7 +7,15 @@ from typing import Any
 
 from napari.components import ViewerModel
 
+from unseg_studio.widgets.keys import Keys as Words
+
 Action = Callable[[], object]
+
+KEYS = Words(
+    run="Alt+R", stop="Alt+S", more="", fewer="", k_less="", export="", lock="",
+    category="Alt and the number",
+)  # fmt: skip
+"""What the shared widgets say about the keys that the dock binds."""
 
 
 class Keys:

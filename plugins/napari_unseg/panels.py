@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_unseg.exporting import StackExport
 from napari_unseg.folds import fold
+from napari_unseg.keys import KEYS
 from napari_unseg.session import Session
 from unseg_studio.formats import FORMATS
 from unseg_studio.widgets import (
@@ -56,11 +57,11 @@ class Panels(QWidget):
         self._doubt = self._make_doubt()
         self._hint = button("Where next?", "", session.look_at_hint, picture="target")
         nothing = button("Correct to nothing", _NOTHING_TIP, session.choose_nothing)
-        categories = CategoryList(self._document, self._live)
+        categories = CategoryList(self._document, self._live, keys=KEYS)
         folded = partial(fold, open_titles=open_titles)
         column(
             self, _indented(self._undo, self._redo, self._doubt, self._hint),
-            RunBar(self._document, self._live), categories, _indented(nothing),
+            RunBar(self._document, self._live, keys=KEYS), categories, _indented(nothing),
             folded("Clusters and parameters", self._make_segmenter),
             folded("Compare numbers of clusters", self._make_filmstrip),
             folded("Export", self._make_export), margin=0,
@@ -86,7 +87,7 @@ class Panels(QWidget):
         return made
 
     def _make_segmenter(self) -> QWidget:
-        made = SegmenterBox(self._document, self._live)
+        made = SegmenterBox(self._document, self._live, keys=KEYS)
         made.refused.connect(self.said)
         return made
 
@@ -94,7 +95,7 @@ class Panels(QWidget):
         return FilmstripBar(self._document, self._live)
 
     def _make_export(self) -> QWidget:
-        made, box = QWidget(), ExportBox(self._document, self._live)
+        made, box = QWidget(), ExportBox(self._document, self._live, keys=KEYS)
         box.export_requested.connect(self._ask_for_export)
         layout = column(made, box, margin=0)
         if self._session.is_stack:

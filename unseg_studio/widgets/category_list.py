@@ -22,6 +22,7 @@ from unseg_studio.document import Document, Live
 from unseg_studio.widgets.areas import AreaCounter, in_words
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.icons import icon, swatch
+from unseg_studio.widgets.keys import WINDOW, Keys, with_key
 from unseg_studio.widgets.layout import column, row, small_button, words
 
 KEY, COLOR, NAME, KIND, LOCK, AREA = range(6)
@@ -32,11 +33,9 @@ HOTKEYS = 9
 
 _HEADS = ("", "", "Name", "Kind", "", "Area")
 _TIPS = {
-    KEY: "Number key that makes it the active category.",
     COLOR: "Click to choose another colour.",
     NAME: "Double click to rename it.",
     KIND: "thing: every part is exported by itself. stuff: all parts together. Click to change.",
-    LOCK: "A locked category neither loses nor gains pixels (X). Click to change.",
 }
 _ID = Qt.ItemDataRole.UserRole
 
@@ -48,14 +47,22 @@ class CategoryList(QWidget):
     ----------
     document, live : Document, Live
         Whose categories to show and change.
+    keys : Keys
+        Which keys the tooltips name.
     """
 
     refused = Signal(str)
     """A change was not possible; in a sentence."""
 
-    def __init__(self, document: Document, live: Live) -> None:
+    def __init__(self, document: Document, live: Live, *, keys: Keys = WINDOW) -> None:
         super().__init__()
         self._document = document
+        locked = with_key("A locked category neither loses nor gains pixels.", keys.lock)
+        self._tips = {
+            **_TIPS,
+            KEY: f"{keys.category} that makes it the active category.",
+            LOCK: f"{locked} Click to change.",
+        }
         self._rows = self._make_rows()
         self._rest = words(quiet=True)
         self._counter = AreaCounter(document, self)
@@ -125,7 +132,7 @@ class CategoryList(QWidget):
         item.setText(KIND, category.kind)
         item.setIcon(LOCK, icon("lock") if locked else icon("unlock", faint=True))
         item.setTextAlignment(AREA, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        for at, tip in _TIPS.items():
+        for at, tip in self._tips.items():
             item.setToolTip(at, tip)
         item.setToolTip(NAME, f"{category.name}\n{_TIPS[NAME]}")
         item.setSizeHint(NAME, QSize(0, 2 * self.fontMetrics().height() + 4))

@@ -27,6 +27,7 @@ from unseg_studio.widgets.background import Background
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.form import Form, fields_of_options
 from unseg_studio.widgets.icons import icon
+from unseg_studio.widgets.keys import WINDOW, Keys, with_key
 from unseg_studio.widgets.layout import button, column, row, words
 
 CHECK_MS = 300
@@ -237,17 +238,18 @@ class ExportBox(QWidget):
     ----------
     document, live : Document, Live
         What would be exported.
+    keys : Keys
+        Which keys the tooltips name.
     """
 
     export_requested = Signal(object)
     """An `ExportWish`."""
 
-    def __init__(self, document: Document, live: Live) -> None:
+    def __init__(self, document: Document, live: Live, *, keys: Keys = WINDOW) -> None:
         super().__init__()
         self.form = ExportForm(document, live)
-        export_button = button(
-            "Export …", "Choose a file and write it (Ctrl+E)", self._request, picture="export"
-        )
+        tip = with_key("Choose a file and write it", keys.export)
+        export_button = button("Export …", tip, self._request, picture="export")
         column(self, row(export_button), self.form).addStretch(1)
 
     def _request(self) -> None:

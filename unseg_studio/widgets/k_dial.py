@@ -12,11 +12,12 @@ from unseg_studio.document import dial
 from unseg_studio.document.dial import FEWEST, K_LESS, MOST, NUMBER, SENSITIVITY
 from unseg_studio.segmenters import Segmenter, params_of
 from unseg_studio.widgets.form import Form, FormField
+from unseg_studio.widgets.keys import WINDOW, Keys, with_key
 from unseg_studio.widgets.layout import column, row, small_button
 
-_K_LESS_TIP = "The image decides how many clusters there are (Ctrl+K)."
+_K_LESS_TIP = "The image decides how many clusters there are."
 _NUMBER_TIP = "How many clusters are asked for."
-_TOO_SOON = "Only k-less has a sensitivity; switch it on above (Ctrl+K)."
+_TOO_SOON = "Only k-less has a sensitivity; switch it on above."
 _SENSITIVITY = FormField(
     SENSITIVITY, "Sensitivity", "More of it gives more clusters.", 0.5, low=0.0, high=1.0, step=0.05
 )
@@ -30,17 +31,20 @@ class KDial(QWidget):
     ----------
     segmenter : Segmenter
         Whose number to show first.
+    keys : Keys
+        Which keys the tooltips name.
     """
 
     wished = Signal(dict)
     """The person wants these parameters to have these values."""
 
-    def __init__(self, segmenter: Segmenter) -> None:
+    def __init__(self, segmenter: Segmenter, *, keys: Keys = WINDOW) -> None:
         super().__init__()
         self._segmenter = segmenter
+        self._keys = keys
         self._count = 0
-        self._fewer = small_button("minus", "One cluster fewer (Shift+K)", self.fewer)
-        self._more = small_button("plus", "One cluster more (K)", self.more)
+        self._fewer = small_button("minus", with_key("One cluster fewer", keys.fewer), self.fewer)
+        self._more = small_button("plus", with_key("One cluster more", keys.more), self.more)
         self._shown, self._number = self._make_shown(), self._make_number()
         self._low, self._high = _limit("Fewest clusters"), _limit("Most clusters")
         self._limits = self._make_limits()
@@ -136,7 +140,7 @@ class KDial(QWidget):
         reason = dial.why_no_k_less(self._segmenter)
         self._k_less.setChecked(on)
         self._k_less.setEnabled(not reason)
-        self._k_less.setToolTip(reason or _K_LESS_TIP)
+        self._k_less.setToolTip(reason or with_key(_K_LESS_TIP, self._keys.k_less))
 
     def _show_what_applies(self) -> None:
         """One number is asked for; a number that was found is only shown."""
@@ -148,8 +152,9 @@ class KDial(QWidget):
             widget.setVisible(dial.has_k(self._segmenter))
         self._sensitivity.setVisible(dial.knows(self._segmenter, K_LESS, SENSITIVITY))
         self._sensitivity.setEnabled(self.is_k_less)
+        too_soon = with_key(_TOO_SOON, self._keys.k_less)
         for part in self._sensitivity.findChildren(QWidget):
-            part.setToolTip(_SENSITIVITY.tip if self.is_k_less else _TOO_SOON)
+            part.setToolTip(_SENSITIVITY.tip if self.is_k_less else too_soon)
 
     # Parts
 

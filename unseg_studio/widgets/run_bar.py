@@ -11,6 +11,7 @@ from unseg_studio.document import Document, Live, RunStatus
 from unseg_studio.document.provenance import provenance
 from unseg_studio.features.lazy_torch import is_torch_loaded
 from unseg_studio.widgets.following import follow
+from unseg_studio.widgets.keys import WINDOW, Keys, with_key
 from unseg_studio.widgets.layout import button, column, row, words
 from unseg_studio.widgets.painting import painted_later
 from unseg_studio.widgets.timeline_bar import TimelineBar
@@ -35,16 +36,17 @@ class RunBar(QWidget):
     ----------
     document, live : Document, Live
         Whose runs to show and steer.
+    keys : Keys
+        Which keys the tooltips name.
     """
 
-    def __init__(self, document: Document, live: Live) -> None:
+    def __init__(self, document: Document, live: Live, *, keys: Keys = WINDOW) -> None:
         super().__init__()
         self._document, self._live = document, live
-        self._again = button(
-            "Run again", "Start afresh from the scribbles (R)", document.run, picture="run"
-        )
-        self._stop = button("Stop", "Keep the labels as they are now (Esc)", live.stop,
-                            picture="stop")  # fmt: skip
+        again_tip = with_key("Start afresh from the scribbles", keys.run)
+        self._stop_tip = with_key("Keep the labels as they are now", keys.stop)
+        self._again = button("Run again", again_tip, document.run, picture="run")
+        self._stop = button("Stop", self._stop_tip, live.stop, picture="stop")
         self._progress = self._make_progress()
         self._figures = words()
         self._updated = words(quiet=True)
@@ -77,9 +79,7 @@ class RunBar(QWidget):
 
     def _on_status_changed(self, status: RunStatus) -> None:
         self._stop.setEnabled(status.is_busy)
-        self._stop.setToolTip(
-            "Keep the labels as they are now (Esc)" if status.is_busy else "Nothing is running."
-        )
+        self._stop.setToolTip(self._stop_tip if status.is_busy else "Nothing is running.")
         with painted_later(self._progress):
             self._progress.setRange(0, status.total if status.total else int(not status.is_busy))
             self._progress.setValue(status.total if status.phase == "done" else status.step)
