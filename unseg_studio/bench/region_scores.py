@@ -12,10 +12,11 @@ many; or, after H. W. Kuhn's Hungarian method, each category has one cluster at 
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+
+from unseg_studio.data.boxes import parts
 
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -98,9 +99,8 @@ def _ious(shared: Counts) -> NDArray[np.float64]:
 
 def _boxes(mask: Mask) -> Boxes:
     """Left, top, right and bottom of each connected part, the largest part first: (N, 4)."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    parts = stats[1:][np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")].astype(float)
-    return np.hstack([parts[:, :2], parts[:, :2] + parts[:, 2:4]])
+    corners = [(cols.start, rows.start, cols.stop, rows.stop) for rows, cols in parts(mask)]
+    return np.array(corners, float).reshape(-1, 4)
 
 
 def _box_ious(box: Boxes, others: Boxes) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,16 @@ def bounds(mask: NDArray[np.bool_]) -> Box | None:
     band = slice(int(rows[0]), int(rows[-1]) + 1)
     cols = np.flatnonzero(mask[band].any(axis=0))
     return band, slice(int(cols[0]), int(cols[-1]) + 1)
+
+
+def parts(mask: NDArray[np.bool_]) -> tuple[Box, ...]:
+    """The rectangle around each connected part, corners included, the largest part first."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")
+    return tuple(
+        (slice(int(top), int(top + height)), slice(int(left), int(left + width)))
+        for left, top, width, height, _ in stats[1:][order]
+    )
 
 
 def union(boxes: Iterable[Box]) -> Box | None:

@@ -30,6 +30,8 @@ _NEITHER, _BACKGROUND, _OBJECT = -1, 0, 1
 def object_in(image: Image) -> NDArray[np.bool_]:
     """The pixels of the object, or of the objects, that catch the eye.
 
+    `data.boxes.parts` gives the boxes around its parts, the largest part first.
+
     There is one wherever places differ: who asks for an object wants to see the likeliest.
 
     Parameters
