@@ -7,7 +7,8 @@
 
 Layers are held by reference: the person may rename them. The arrays belong to the link, so a layer
 that is deleted can be shown again. They are as large as the stack, but memory is taken only for
-planes that something is written to, and every handler looks at those planes alone.
+planes that something is written to, and every handler looks at those planes alone. They hold 16
+bits a pixel: those napari gives to the graphics card as they are, larger ones it colours itself.
 """
 
 from __future__ import annotations
@@ -42,13 +43,19 @@ from unseg_studio.data.labels import is_cluster
 from unseg_studio.document import Document, PlaneIndex, Stack
 
 Ids = NDArray[np.int32]
+Shown = NDArray[np.uint16]
+"""Ids as layers hold them."""
+
 Role = Literal["preview", "corrections", "scribbles"]
 """From the bottom to the top."""
 
 NOTHING_HERE = 30_000
 """In the corrections layer: corrected to nothing. There, 0 is where nothing was corrected.
 
-No id comes near; and without numba, napari has no colours for labels beyond 65535."""
+No id comes near."""
+
+LARGEST = int(np.iinfo(np.uint16).max)
+"""The largest label of the layers."""
 
 OPACITY: dict[Role, float] = {"preview": 0.5, "corrections": 0.7, "scribbles": 1.0}
 
@@ -99,7 +106,7 @@ class LayerLink:
         self.stack = stack
         self.axes = planes.axes
         self._viewer = viewer
-        self._ids: dict[Role, Ids] = {role: room(planes.axes) for role in get_args(Role)}
+        self._ids: dict[Role, Shown] = {role: room(planes.axes) for role in get_args(Role)}
         self._layers: dict[Role, LabelsLayer] = {}
         self._connections: dict[Role | PlaneIndex | None, list[_Connection]] = {}
         self._blank = Mosaic.full(stack.shape, NOTHING)
@@ -337,9 +344,16 @@ class LayerLink:
 
     def _take_plane(self, role: Role, index: PlaneIndex, given: NDArray[Any]) -> None:
         view = self._view(role, index)
-        if not np.array_equal(given, view):
-            view[...] = given
-            self._take(role, index, self._whole)
+        if np.array_equal(given, view):
+            return
+        if given.min() < 0 or given.max() > LARGEST:
+            self.refused.emit(
+                f"{self._layers[role].name!r} was given labels from {given.min()} to "
+                f"{given.max()}; accepted are 0 to {LARGEST}. This plane stays as it was."
+            )
+            return
+        view[...] = given
+        self._take(role, index, self._whole)
 
     def _touched(self, atoms: Any) -> dict[PlaneIndex, Box]:
         """Planes under a stroke, and the rectangle of it on each."""
@@ -351,7 +365,7 @@ class LayerLink:
 
     def _take(self, role: Role, index: PlaneIndex, box: Box) -> None:
         """Give a stroke that is in the array to the plane's document, which goes to work."""
-        drawn = self._view(role, index)[box].copy()  # a document that opens shows what it has
+        drawn = self._view(role, index)[box].astype(np.int32)  # what opens shows what it has
         draw = self._scribble if role == "scribbles" else self._correct
         try:
             self._require_flat()
@@ -450,14 +464,29 @@ class LayerLink:
             self._write_labels(index)
         self._show_colors()
         if indices and "preview" in self._layers and self._is_seen(indices):
-            self.preview.refresh(extent=False)
+            self.preview.refresh(extent=False, thumbnail=False)
+
+    def show_thumbnail(self) -> None:
+        """Bring the thumbnail of the preview up to date."""
+        if "preview" in self._layers:
+            self.preview.refresh(extent=False, data_displayed=False, highlight=False)
 
     def _write_labels(self, index: PlaneIndex) -> None:
         shown = self.stack.shown(index) or self._blank
         if box := shown.difference(self._written.get(index, self._blank)):
-            self._view("preview", index)[box] = shown.window(box)
+            self._view("preview", index)[box] = self._fitting(shown.window(box))
         self._written[index] = shown
         self._seen.update(filter(is_cluster, shown.areas))
+
+    def _fitting(self, ids: Ids) -> Ids:
+        """Ids that the layer can hold; no segmenter makes others in any run of usual length."""
+        if ids.max(initial=NOTHING) <= LARGEST:
+            return ids
+        self.refused.emit(
+            f"Clusters with numbers beyond {LARGEST} are shown as one; press Run again, which "
+            "numbers them anew."
+        )
+        return np.minimum(ids, LARGEST)
 
     def _is_seen(self, indices: Iterable[PlaneIndex]) -> bool:
         """Volumes and cuts are dear to draw: they follow at the end of a run."""
@@ -488,9 +517,9 @@ class LayerLink:
         height, width = self.stack.shape
         return slice(0, height), slice(0, width)
 
-    def _view(self, role: Role, index: PlaneIndex) -> Ids:
+    def _view(self, role: Role, index: PlaneIndex) -> Shown:
         """One plane of a layer, `(H, W)`, to read and to write."""
-        view: Ids = self._ids[role][self.axes.key(index, channels=0)]
+        view: Shown = self._ids[role][self.axes.key(index, channels=0)]
         return view
 
     def _write(self, role: Role, index: PlaneIndex, box: Box, ids: Ids) -> None:
@@ -512,7 +541,7 @@ class LayerLink:
         return corrections_of(document.edits.mosaic.window(box))
 
 
-def room(axes: Axes, dtype: type[np.generic] = np.int32) -> NDArray[Any]:
+def room(axes: Axes, dtype: type[np.generic] = np.uint16) -> NDArray[Any]:
     """Zeros of the shape of the data, in which all channels of a plane share their memory.
 
     Memory is taken by the pages that are written to.

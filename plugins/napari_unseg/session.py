@@ -34,6 +34,9 @@ from unseg_studio.widgets import Pump
 MAX_ENGINES = 3
 """So many planes keep their engine; one that runs or is at work always does."""
 
+REST_MS = 300
+"""The thumbnail follows when labels rest this long: with it napari paints its list of layers."""
+
 LOOK_MS = 50
 """How often carried planes are looked for."""
 
@@ -123,9 +126,12 @@ class Session(QObject):
         self._shown = self.link.shown
         self._is_closed = False
         self._paint = QTimer(self, singleShot=True, interval=PULL_MS)
+        self._painted = 0.0
+        self._rest = QTimer(self, singleShot=True, interval=REST_MS)
         self._look = QTimer(self, interval=LOOK_MS)
 
         self._paint.timeout.connect(self._on_labels_due)
+        self._rest.timeout.connect(self.link.show_thumbnail)
         self._look.timeout.connect(self._pull_carried)
         self.stack.events.moved.connect(self._on_moved)
         self.stack.events.let_go.connect(self._on_let_go)
@@ -229,7 +235,7 @@ class Session(QObject):
         if self._is_closed:
             return
         self._is_closed = True
-        for timer in (self._paint, self._look):
+        for timer in (self._paint, self._rest, self._look):
             timer.stop()
         self.stack.events.disconnect()
         for signal in (self.link.labels_due, self.link.refused, self.link.looked):
@@ -314,11 +320,21 @@ class Session(QObject):
         self.said.emit(sentence)
 
     def _paint_soon(self) -> None:
-        """At most every `PULL_MS`: napari uploads the whole plane each time."""
-        if not self._paint.isActive():
-            self._paint.start()
+        """At most every `PULL_MS`: napari uploads the whole plane each time.
+
+        Where nothing was painted just before, at once, so that the window is put together one time
+        for the labels and for the words about them.
+        """
+        if self._paint.isActive():
+            return
+        self._paint.start()
+        if self.link.is_flat and time.monotonic() - self._painted > PULL_MS / 1000:
+            self._on_labels_due()
 
     def _on_labels_due(self) -> None:
+        self._painted = time.monotonic()
+        self._paint.stop()
+        self._rest.start()
         self.link.show_labels()
         self.looked.emit()
 
