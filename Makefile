@@ -13,7 +13,7 @@ VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),LIBGL_ALWAYS_SOFTWARE=
 
 export PYTHON
 
-.PHONY: run test test-napari test-napari-newest test-napari-oldest lint bench bench-scribbles bench-unsupervised screenshots clean help system-app system-test
+.PHONY: run test test-napari test-napari-newest test-napari-oldest lint bench bench-scribbles bench-unsupervised bench-napari screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
@@ -54,6 +54,9 @@ bench-unsupervised: $(VENV)/ready-app
 	$(if $(DATA),,$(error Say where the image sets lie: make bench-unsupervised DATA=folder))
 	$(BIN)/unseg-studio bench unsupervised --data $(DATA) $(BENCH_ARGS)
 
+bench-napari: $(VENV)/ready-test
+	$(VIRTUAL_DISPLAY) $(BIN)/python -m napari_unseg.bench $(BENCH_ARGS)
+
 screenshots: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.screenshots
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.napari_screenshots
@@ -73,6 +76,7 @@ help:
 	@echo "                  play image sets with scribbles, beside other methods; BENCH_ARGS='--quick'"
 	@echo "make bench-unsupervised DATA=folder"
 	@echo "                  score proposals without labels, beside other methods; BENCH_ARGS='--quick'"
+	@echo "make bench-napari measure in a napari window: strokes, sliders, opening, memory"
 	@echo "make screenshots  take the pictures in assets/screenshots again"
 	@echo "make clean        remove what the other targets made"
 	@echo "PYTHON=python3.12 uses another Python (3.11 or later)"

@@ -48,7 +48,7 @@ def dock(viewer):
 @pytest.fixture
 def image(viewer):
     """A selected layer with a dark and a light half, not at the origin and with pixels of 0.5."""
-    pixels = np.random.default_rng(3).integers(0, 80, (40, 60, 3)).astype(np.uint8)
+    pixels = np.random.default_rng(3).integers(0, 80, (40, 60, 1)).astype(np.uint8).repeat(3, -1)
     pixels[:, 30:] += 120
     return viewer.add_image(pixels, name="halves", scale=(0.5, 0.5), translate=(3, 4))
 

@@ -1,0 +1,1 @@
+"""How soon the plugin answers inside real napari: `python -m napari_unseg.bench`."""
