@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import scipy  # its parts are loaded where they are used, which no window waits for
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from unseg_studio.data import (
     FIRST_CLUSTER,
@@ -348,7 +348,7 @@ def _matched(clusters: Labels, open_: list[int], previous: Labels) -> dict[int, 
     before = [j for j, id_ in enumerate(values) if is_cluster(int(id_))]
     rows = [i for i in open_ if i < len(counts)]
     overlap = counts[np.ix_(rows, before)]
-    pairs = zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
+    pairs = zip(*scipy.optimize.linear_sum_assignment(overlap, maximize=True), strict=True)
     return {rows[i]: int(values[before[j]]) for i, j in pairs if overlap[i, j] > 0}
 
 

@@ -23,8 +23,8 @@ from typing import Any, ClassVar
 
 import cv2
 import numpy as np
+import scipy  # its parts are loaded where they are used, which no window waits for
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.features.backbone import FeatureRequest
@@ -520,7 +520,7 @@ def in_order_of(before: NDArray[np.int64], clusters: NDArray[np.int32]) -> NDArr
     n_before, n_clusters = int(before.max()) + 1, int(clusters.max()) + 1
     shared = np.bincount(before * n_clusters + clusters, minlength=n_before * n_clusters)
     shared = shared.reshape(n_before, n_clusters)
-    rows, columns = linear_sum_assignment(shared, maximize=True)
+    rows, columns = scipy.optimize.linear_sum_assignment(shared, maximize=True)
     number = np.full(n_clusters, -1)
     partners = shared[rows, columns] > 0
     number[columns[partners]] = rows[partners]
