@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from napari.components import ViewerModel
@@ -18,6 +19,7 @@ from napari_unseg.panels import Panels
 from napari_unseg.planes import Planes
 from napari_unseg.planes_box import PlanesBox
 from napari_unseg.session import Session
+from unseg_studio.widgets.background import Background
 from unseg_studio.widgets.category_list import HOTKEYS
 from unseg_studio.widgets.engine_loading import EngineLoading
 from unseg_studio.widgets.following import when_gone
@@ -63,6 +65,7 @@ class Dock(QWidget):
         self._say("")
 
         EngineLoading(self).failed.connect(self._say)
+        _load_soon(self, "pandas")
         self._follow(napari_viewer.layers.selection.events.active)
         when_gone(self, Keys(napari_viewer, self._actions()).close)
         when_gone(self, partial(draw_with, None))
@@ -214,6 +217,15 @@ class Dock(QWidget):
     def _offer(self, sentence: str, *, possible: bool) -> None:
         self._choice.setText(sentence)
         self._begin.setEnabled(possible)
+
+
+def _load_soon(parent: QObject, library: str) -> None:
+    """Import beside the GUI thread what napari asks for with its first Labels layer: a second."""
+    Background(parent).run(
+        partial(import_module, library),
+        lambda _module: None,
+        lambda _error: None,  # napari says what it lacks
+    )
 
 
 def _choose(session: Session, *, place: int) -> None:

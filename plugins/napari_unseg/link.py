@@ -476,7 +476,7 @@ class LayerLink:
         if box := shown.difference(self._written.get(index, self._blank)):
             self._view("preview", index)[box] = self._fitting(shown.window(box))
         self._written[index] = shown
-        self._seen.update(filter(is_cluster, shown.areas))
+        self._seen.update(min(id_, LARGEST) for id_ in shown.areas if is_cluster(id_))
 
     def _fitting(self, ids: Ids) -> Ids:
         """Ids that the layer can hold; no segmenter makes others in any run of usual length."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari_unseg.link import NOTHING_HERE, LayerLink, corrections_of, edits_of, places_of, room
+from napari_unseg.link import (
+    LARGEST,
+    NOTHING_HERE,
+    LayerLink,
+    corrections_of,
+    edits_of,
+    places_of,
+    room,
+)
 from napari_unseg.planes import Axes, Planes
 
 from unseg_studio.data import FIRST_CLUSTER, Mosaic, new_category
@@ -123,6 +131,45 @@ def test_clusters_with_large_numbers_are_seen(link, stack):
     stack.document.show(np.full(SHAPE, FIRST_CLUSTER + 900, np.int32))
     link.show_labels()
     assert link.preview.get_color(FIRST_CLUSTER + 900)[3] == 1
+
+
+def test_napari_uploads_the_labels_as_they_are(link):
+    for layer in (link.preview, link.corrections, link.scribbles):
+        assert layer.data.dtype == np.uint16
+        assert layer._slice.image.view.dtype == np.uint16
+
+
+def test_colours_of_all_labels_are_those_of_each(link, stack):
+    labels = np.array([0, 1, 2, 3, FIRST_CLUSTER, 9999, NOTHING_HERE, 65535], np.uint16)
+    colormap = link.preview.colormap
+    wanted = [link.preview.get_color(int(label)) for label in labels]
+    found = colormap.map(labels)
+    np.testing.assert_allclose(found[0], 0)
+    np.testing.assert_allclose(found[1:], np.array(wanted[1:]))
+
+
+def test_clusters_beyond_16_bits_are_shown_as_one_with_a_sentence(link, stack, said):
+    ids = np.full(SHAPE, 70_000, np.int32)
+    ids[:, 30:] = 80_000
+    stack.document.show(ids)
+    link.show_labels()
+    assert (link.preview.data[0] == LARGEST).all()
+    assert "beyond 65535" in said[0]
+
+
+@pytest.mark.parametrize("label", [-3, 70_000])
+def test_labels_beyond_16_bits_are_not_taken_over(link, stack, said, label):
+    link.scribbles.data = np.full((N, *SHAPE), label, np.int64)
+    assert not link.scribbles.data.any()
+    assert "accepted are 0 to 65535" in said[0]
+
+
+def test_a_thumbnail_follows_when_labels_rest(link, stack):
+    stack.document.show(np.full(SHAPE, FIRST_CLUSTER, np.int32))
+    link.show_labels()
+    before = link.preview.thumbnail.copy()
+    link.show_thumbnail()
+    assert not np.array_equal(before, link.preview.thumbnail)
 
 
 def test_frames_of_a_plane_that_is_not_shown_draw_nothing(model, link, stack):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv as csv_module
 import io
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from napari_unseg.bench.answering import answering
 from napari_unseg.bench.figures import Line, lines_of, table, verdict
 from unseg_studio.bench.game import NoAnswerError
 from unseg_studio.bench.own_process import OwnProcess
@@ -102,21 +101,13 @@ def measure(plan: Plan, *, only: str | None = None) -> Iterator[tuple[str, Sampl
 
 
 def _measured(which: str, arguments: tuple[int, ...]) -> Samples:
-    process = OwnProcess(_answering, limit=_LIMIT)
+    process = OwnProcess(answering, limit=_LIMIT)
     try:
         process.begin()
         samples: Samples = process.ask(which, *arguments)
         return samples
     finally:
         process.close()
-
-
-def _answering() -> partial[Samples]:
-    """Load what measures, in the other process."""
-    warnings.simplefilter("ignore")  # those of libraries, among themselves
-    from napari_unseg.bench.measures import answer
-
-    return partial(answer)
 
 
 def _joined(parts: Iterator[Samples]) -> Samples:
