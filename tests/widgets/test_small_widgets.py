@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QPushButton
 
 from unseg_studio.data import FIRST_CLUSTER
-from unseg_studio.document import RunStatus
+from unseg_studio.document import PULL_MS, RunStatus
 from unseg_studio.widgets import (
     Background,
     CategoryList,
@@ -214,6 +214,16 @@ class TestPump:
         assert pump.is_running
         document.report(RunStatus("done"))
         assert not pump.is_running
+
+    def test_where_painting_is_slow_the_engine_has_the_time_between(self, document, live):
+        owner = QObject()
+        pump = Pump(document, live, owner)
+        for step, painted, wanted in ((1, 0, PULL_MS), (2, 80, 160), (3, 10_000, 250)):
+            pump._painted_ms = painted
+            document.report(RunStatus("running", step=step, total=9))
+            assert pump._timer.interval() == wanted
+        document.report(RunStatus("preparing"))
+        assert pump._timer.interval() < PULL_MS
 
     def test_frames_of_a_real_run_arrive(self, qtbot, document, live):
         owner = QObject()

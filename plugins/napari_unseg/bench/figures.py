@@ -69,22 +69,24 @@ class Line:
 
 def lines_of(which: str, samples: Mapping[str, Sequence[float]]) -> tuple[Line, ...]:
     """The lines of one measure: medians, and the 95th percentile of what was measured often."""
-    values = dict(samples)
-    if which == "sliders":
-        values |= ratios(samples)
-    return tuple(
-        Line(what, at, float(np.percentile(found, at)), LIMITS.get((what, at)))
-        for what, found in values.items()
+    lines = tuple(
+        _line(what, at, float(np.percentile(found, at)))
+        for what, found in samples.items()
         for at in ((50, 95) if len(found) > 1 else (50,))
     )
+    return (*lines, *ratios(lines)) if which == "sliders" else lines
 
 
-def ratios(samples: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """Moves with the plugin over those without, pair by pair: both saw the same load."""
-    return {
-        name: (np.asarray(samples[WORKING]) / np.asarray(samples[without])).tolist()
-        for name, without in ((TO_PLAIN, PLAIN), (TO_ALONE, ALONE))
-    }
+def ratios(lines: Iterable[Line]) -> Iterator[Line]:
+    """Percentiles with the plugin over those without; moves in turn saw the same load."""
+    found = {(line.what, line.percentile): line.value for line in lines}
+    for name, without in ((TO_PLAIN, PLAIN), (TO_ALONE, ALONE)):
+        for at in (50, 95):
+            yield _line(name, at, found[WORKING, at] / found[without, at])
+
+
+def _line(what: str, at: int, value: float) -> Line:
+    return Line(what, at, value, LIMITS.get((what, at)))
 
 
 def table(which: str, lines: Iterable[Line]) -> Table:
