@@ -3,7 +3,8 @@
 The program's own methods run as in the window on a new image, to their end and through `decode`,
 which carries nothing that was learned from labels into an image without scribbles: the outlines
 follow its colours alone. Only which of them is the object, of DeepCut's, is told by `object_in`,
-which outlines it as scribbles are, and so stands on masks of other images. The published DiffCluster answers as in its paper, pixel by pixel.
+which outlines it as scribbles are, and so stands on masks of other images. The published
+DiffCluster answers as in its paper, pixel by pixel.
 """
 
 from __future__ import annotations
