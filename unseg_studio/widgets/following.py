@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import MethodType
-from weakref import WeakMethod
+from weakref import WeakMethod, finalize
 
 from psygnal import SignalInstance
 from qtpy.QtCore import QObject
 
 Slot = Callable[..., object]
-
-
-_endings: set[Callable[[], None]] = set()
-"""What is still to be called. Held here, and not by the objects alone: where Python collects one of
-these as garbage, PyQt would call what was collected with it."""
 
 
 def follow(owner: QObject, signal: SignalInstance, slot: Slot) -> None:
@@ -28,14 +23,14 @@ def follow(owner: QObject, signal: SignalInstance, slot: Slot) -> None:
 
 
 def when_gone(owner: QObject, act: Callable[[], object]) -> None:
-    """Call `act` when Qt deletes `owner`, to which it must hold no reference."""
+    """Call `act` once `owner` is gone, to which it must hold no reference.
 
-    def end() -> None:
-        _endings.discard(end)
-        act()
-
-    _endings.add(end)
-    owner.destroyed.connect(end)
+    Qt may delete it, or Python may collect it; then PyQt forgets what was connected, or calls what
+    was collected with it. A finalizer is neither forgotten nor collected.
+    """
+    gone = finalize(owner, act)
+    gone.atexit = False
+    owner.destroyed.connect(gone)
 
 
 def _part(signal: SignalInstance, ref: Callable[[], Slot | None]) -> None:
