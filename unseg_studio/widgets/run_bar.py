@@ -13,7 +13,7 @@ from unseg_studio.features.lazy_torch import is_torch_loaded
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.keys import WINDOW, Keys, with_key
 from unseg_studio.widgets.layout import button, column, row, words
-from unseg_studio.widgets.painting import painted_later
+from unseg_studio.widgets.painting import Patience, painted_later
 from unseg_studio.widgets.timeline_bar import TimelineBar
 
 _TITLES = {
@@ -56,7 +56,8 @@ class RunBar(QWidget):
             self, row(self._again, self._stop), self._progress, self._figures, self._updated,
             TimelineBar(document, live), self._sentence, row(self._more), self._details,
         ).addStretch(1)  # fmt: skip
-        self._on_status_changed(document.status)
+        self._patience = Patience(self._show_status, self)
+        self._show_status()
 
         self._more.toggled.connect(self._details.setVisible)
         follow(self, document.events.status_changed, self._on_status_changed)
@@ -78,6 +79,10 @@ class RunBar(QWidget):
         return more, details
 
     def _on_status_changed(self, status: RunStatus) -> None:
+        self._patience.tell(lasts=status.phase != "preparing")
+
+    def _show_status(self) -> None:
+        status = self._document.status
         self._stop.setEnabled(status.is_busy)
         self._stop.setToolTip(self._stop_tip if status.is_busy else "Nothing is running.")
         with painted_later(self._progress):

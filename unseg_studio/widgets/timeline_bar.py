@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QSlider, QWidget
 from unseg_studio.document import Document, Live, Moment
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.layout import button, column, row, words
+from unseg_studio.widgets.painting import Patience
 
 _HINT = "Drag back to an earlier moment of the run; the labels of then come back."
 
@@ -24,15 +25,17 @@ class TimelineBar(QWidget):
     def __init__(self, document: Document, live: Live) -> None:
         super().__init__()
         self._live = live
+        self._shown: tuple[Moment, ...] | None = None
         self._slider = self._make_slider()
         self._go_on = button("Go on", "Optimise on from the moment that is shown", live.go_on)
         self._moment = words(quiet=True)
         column(self, row(self._slider, self._go_on, stretch=0), self._moment, margin=0)
-        self._on_moments_changed(live.moments)
+        self._patience = Patience(self._show_moments, self)
+        self._show_moments()
 
         self._slider.valueChanged.connect(self._on_moment_chosen)
-        follow(self, live.moments_changed, self._on_moments_changed)
-        follow(self, document.events.status_changed, self._on_status_changed)
+        follow(self, live.moments_changed, self._on_changed)
+        follow(self, document.events.status_changed, self._on_changed)
 
     def _make_slider(self) -> QSlider:
         slider = QSlider(Qt.Orientation.Horizontal)
@@ -41,18 +44,21 @@ class TimelineBar(QWidget):
         return slider
 
     def _on_moment_chosen(self, index: int) -> None:
-        self._live.look_back(index)
-        self._say(self._live.moments[index])
+        if index < len(self._live.moments):  # a new run may have begun that is not shown yet
+            self._live.look_back(index)
+            self._say(self._live.moments[index])
 
-    def _on_moments_changed(self, moments: tuple[Moment, ...]) -> None:
-        with QSignalBlocker(self._slider):
-            self._slider.setRange(0, max(0, len(moments) - 1))
-            self._slider.setValue(len(moments) - 1)
-        self._say(moments[-1] if moments else None)
-        self._on_status_changed()
+    def _on_changed(self, _new: object) -> None:
+        self._patience.tell(lasts=bool(self._live.moments))
 
-    def _on_status_changed(self, _status: object = None) -> None:
+    def _show_moments(self) -> None:
         busy, moments = self._live.document.status.is_busy, self._live.moments
+        if moments is not self._shown:
+            self._shown = moments
+            with QSignalBlocker(self._slider):
+                self._slider.setRange(0, max(0, len(moments) - 1))
+                self._slider.setValue(len(moments) - 1)
+            self._say(moments[-1] if moments else None)
         self._slider.setEnabled(len(moments) > 1)
         self._slider.setToolTip(_HINT if len(moments) > 1 else "A run fills the timeline.")
         self._go_on.setEnabled(bool(moments) and not busy)
