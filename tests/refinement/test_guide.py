@@ -11,6 +11,7 @@ import torch
 
 from unseg_studio.data import Image
 from unseg_studio.refinement import WORKING_SIZE, Guide, guide_of
+from unseg_studio.refinement.guide import MOST_GUIDES
 
 KERNELS = slice(0, 2)
 
@@ -102,3 +103,13 @@ def test_the_same_image_is_seen_the_same_way_twice(halves: Guide) -> None:
     again = Guide(halves.rgb.copy())
     torch.testing.assert_close(again.views, halves.views, rtol=0, atol=1e-5)
     torch.testing.assert_close(again.grid.right, halves.grid.right, rtol=0, atol=1e-5)
+
+
+def test_the_guides_in_use_lately_are_kept_and_older_ones_are_not() -> None:
+    images = [image(8, 9 + number) for number in range(MOST_GUIDES + 1)]
+    guides = [guide_of(each) for each in images[:-1]]
+    assert guide_of(images[0]) is guides[0]  # so the second one is the oldest now
+    guides.append(guide_of(images[-1]))
+    for number in (0, *range(2, MOST_GUIDES + 1)):
+        assert guide_of(images[number]) is guides[number]
+    assert guide_of(images[1]) is not guides[1]

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 from typing import NamedTuple
 
 import cv2
@@ -228,11 +229,21 @@ def _waves(planes: torch.Tensor) -> torch.Tensor:
     return waves.cos_().mul_(WAVE_HEIGHT * (2 / N_WAVES) ** 0.5)
 
 
+MOST_GUIDES = 3
+"""Guides that are kept; each may take 200 MB, and a stack has many planes."""
+
 _guides: weakref.WeakKeyDictionary[Image, Guide] = weakref.WeakKeyDictionary()
+_CHOOSING = Lock()
 
 
 def guide_of(image: Image) -> Guide:
-    """The guide of an image, made on first use and kept as long as the image."""
-    if image not in _guides:
-        _guides[image] = Guide(image.rgb)
-    return _guides[image]
+    """The guide of an image, made on first use; kept as long as the image and in use lately.
+
+    Any number of threads may call at once.
+    """
+    with _CHOOSING:
+        guide = _guides.pop(image, None) or Guide(image.rgb)
+        _guides[image] = guide  # behind all others
+        for oldest in list(_guides)[:-MOST_GUIDES]:
+            del _guides[oldest]
+        return guide
