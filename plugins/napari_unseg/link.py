@@ -28,6 +28,7 @@ from psygnal import Signal
 
 from napari_unseg.colors import colormap_of
 from napari_unseg.planes import Axes, Planes, in_words
+from napari_unseg.tables import stored
 from unseg_studio.data import (
     FIRST_CLUSTER,
     NOTHING,
@@ -503,11 +504,15 @@ class LayerLink:
                 layer.selected_label = active
 
     def _show_colors(self, _table: Any = None) -> None:
-        """Give the layers their colours; dear in napari, so only where they are different."""
+        """Give the layers their colours, and the names that are saved with them.
+
+        Colours are dear in napari, so only where they are different.
+        """
         wanted = (self.stack.categories, frozenset(self._seen))
         for role, layer in self._layers.items():
             if self._colored.get(role) != wanted:
                 self._colored[role] = wanted
+                layer.metadata = {**layer.metadata, **stored(self.stack.categories)}
                 layer.colormap = colormap_of(self._seen, self.stack.categories, NOTHING_HERE)
 
     # Arrays

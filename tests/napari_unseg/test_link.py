@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -15,6 +17,7 @@ from napari_unseg.link import (
     room,
 )
 from napari_unseg.planes import Axes, Planes
+from napari_unseg.tables import categories_in
 
 from unseg_studio.data import FIRST_CLUSTER, Mosaic, new_category
 from unseg_studio.document import Carried, CarriedPlane, Stack
@@ -125,6 +128,14 @@ def test_categories_have_their_colours_in_all_layers(model, link, stack):
     wanted = np.array(stack.document.category(2).rgb) / 255
     for made in model.layers[1:]:
         np.testing.assert_allclose(made.get_color(2)[:3], wanted, atol=0.01)
+
+
+def test_the_names_of_categories_are_saved_with_every_layer(link, stack):
+    document = stack.document
+    document.change_category(replace(document.categories[0], name="nucleus"))
+    for saved in (link.preview, link.corrections, link.scribbles):
+        assert categories_in(saved.metadata) == document.categories
+        assert categories_in(saved.metadata)[0].name == "nucleus"
 
 
 def test_clusters_with_large_numbers_are_seen(link, stack):
