@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from unseg_studio.formats.atomic import write_bytes, write_files
+from unseg_studio.formats.atomic import write_bytes, write_files, write_folder
 
 resource = pytest.importorskip("resource")
 OLD = b"what a person made yesterday"
@@ -165,3 +165,28 @@ def test_permissions_are_those_of_the_old_file_or_of_any_new_one(tmp_path):
     write_files({old: b"", new: b""})
     assert stat.S_IMODE(old.stat().st_mode) == 0o640
     assert new.stat().st_mode == ordinary.stat().st_mode
+
+
+def test_a_new_folder_appears_whole_or_not_at_all(tmp_path):
+    def files():
+        yield "labels/a.txt", b"1"
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_folder(tmp_path / "set", files())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_keeps_its_other_files(tmp_path):
+    write_folder(tmp_path / "set", [("labels/a.txt", b"1"), ("data.yaml", b"x")])
+    write_folder(tmp_path / "set", [("labels/a.txt", b"2")])
+    assert (tmp_path / "set/labels/a.txt").read_bytes() == b"2"
+    assert (tmp_path / "set/data.yaml").read_bytes() == b"x"
+    assert [p.name for p in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", "..\\a", "C:a"])
+def test_no_file_of_a_folder_lies_outside_of_it(name, tmp_path):
+    with pytest.raises(ValueError, match="outside"):
+        write_folder(tmp_path / "set", [(name, b"1")])
+    assert list(tmp_path.iterdir()) == []

@@ -66,6 +66,8 @@ class Annotation:
         Ordered by category, then by position.
     provenance : dict
         How the masks were made (method, parameters, seed, versions): written beside them.
+    subset : str
+        Part of a split data set that the image belongs to, "train" or "val"; empty without a split.
     """
 
     shape: tuple[int, int]
@@ -73,6 +75,7 @@ class Annotation:
     categories: tuple[Category, ...]
     regions: tuple[Region, ...]
     provenance: dict[str, object] = field(default_factory=dict)
+    subset: str = ""
 
     def labels(self) -> NDArray[np.int32]:
         """The regions painted into one `(H, W)` int32 map; later regions cover earlier ones."""

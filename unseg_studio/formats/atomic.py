@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 _ADVICE = {
     errno.ENOENT: "the folder {folder} does not exist. Create it or choose another one.",
@@ -60,6 +61,63 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         for temporary in waiting.values():
             with suppress(OSError):  # already renamed, or never made
                 temporary.unlink()
+
+
+def write_folder(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write files into a folder, each entirely or not at all; the folder is made if missing.
+
+    A folder that was not there before appears whole: it is filled under another name beside it
+    and renamed at the end. One that was there keeps its other files.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to write; the folder that it lies in exists.
+    files : iterable of (str, bytes)
+        Path inside the folder, with forward slashes, and content; asked for one by one.
+
+    Raises
+    ------
+    OSError
+        As `write_bytes`.
+    ValueError
+        If a path would lead out of the folder.
+    """
+    if folder.exists():
+        _fill(folder, files)
+        return
+    waiting = folder.parent / f".{secrets.token_hex(8)}.part"
+    try:
+        with _explained(folder):
+            waiting.mkdir()
+        _fill(waiting, files, told=folder)
+        with _explained(folder):
+            waiting.rename(folder)
+    finally:
+        shutil.rmtree(waiting, ignore_errors=True)
+
+
+def _fill(folder: Path, files: Iterable[tuple[str, bytes]], told: Path | None = None) -> None:
+    told = told or folder
+    for name, data in files:
+        inside = PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts or "\\" in name or ":" in name:
+            raise ValueError(
+                f"{name!r} would lie outside of {told}; accepted are paths inside the folder. "
+                "Rename the image that it comes from."
+            )
+        with _explained(told / inside):
+            (folder / inside).parent.mkdir(parents=True, exist_ok=True)
+            _replace_flushed(folder / inside, data)
+
+
+def _replace_flushed(path: Path, data: bytes) -> None:
+    temporary = path.parent / f".{secrets.token_hex(8)}.part"
+    try:
+        _write_flushed(temporary, data, like=path)
+        os.replace(temporary, path)  # noqa: PTH105 - the one atomic rename, by its name
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _target(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -52,9 +52,12 @@ class Write(Protocol):
     """Write annotations to a path, entirely or not at all."""
 
     def __call__(
-        self, annotations: Sequence[Annotation], path: Path, *, options: Any = ...
+        self, annotations: Iterable[Annotation], path: Path, *, options: Any = ...
     ) -> None:
-        """Raise OSError or ValueError, in a sentence, where that is not possible."""
+        """Go over the annotations once, keeping the masks of none.
+
+        Raise OSError or ValueError, in a sentence, where writing is not possible.
+        """
         ...
 
 
@@ -87,7 +90,7 @@ class Format:
     title : str
         How people call it.
     suffix : str
-        Of its files, with the dot.
+        Of its files, with the dot; empty for a folder of files, whose name is free.
     options : type
         Frozen dataclass of what can be chosen, every field with a default; the fields' metadata
         carry "label", "help" and, for words, "choices".
@@ -98,7 +101,18 @@ class Format:
     check : callable
         See `Check`.
     holds_many : bool
-        One file may hold several images.
+        One file, or folder, may hold several images.
+    is_folder : bool
+        It writes a folder of files, which is made where it is missing.
+    splits : bool
+        One file or folder holds both parts of a split data set (`Annotation.subset`); otherwise
+        each part is written on its own.
+    recognises : callable or None
+        Says whether a file or folder that a person chose is of this kind; looks at names and the
+        beginning of files only, and raises nothing. None: everything with its suffix.
+    losses : tuple of str
+        Sentences about what does not come back when a file of this format is read again; empty
+        where everything does.
     """
 
     name: str
@@ -109,6 +123,16 @@ class Format:
     read: Read | None
     check: Check
     holds_many: bool = True
+    is_folder: bool = False
+    splits: bool = False
+    recognises: Callable[[Path], bool] | None = None
+    losses: tuple[str, ...] = ()
+
+    def may_be(self, path: Path) -> bool:
+        """Say whether this file or folder may be of the format, by its name and beginning."""
+        if self.recognises is not None:
+            return self.recognises(path)
+        return path.suffix.lower() == self.suffix
 
 
 def image_name(source: Source) -> str:

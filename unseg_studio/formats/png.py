@@ -10,7 +10,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class PngOptions:
 
 
 def write_png(
-    annotations: Sequence[Annotation] | Annotation,
+    annotations: Iterable[Annotation] | Annotation,
     path: str | Path,
     *,
     options: PngOptions | None = None,

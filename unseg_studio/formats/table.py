@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +29,21 @@ def format_named(name: str) -> Format:
 
 
 def export(
-    annotations: Annotation | Sequence[Annotation],
+    annotations: Annotation | Iterable[Annotation],
     path: str | Path,
     *,
     format: str = "coco",
     options: Any = None,
 ) -> None:
-    """Write annotations to a file, entirely or not at all.
+    """Write annotations to a file or folder; each file entirely or not at all.
 
     Parameters
     ----------
-    annotations : Annotation or sequence of Annotation
-        One or, where the format has room, several images.
+    annotations : Annotation or iterable of Annotation
+        One or, where the format has room, several images; asked for one by one. Of a split data
+        set, which some formats write in several files, they are gone over more than once.
     path : str or Path
-        The file; its folder exists.
+        The file; its folder exists. For some formats the folder itself.
     format : str
         A key of `FORMATS`.
     options : object or None
@@ -52,13 +54,40 @@ def export(
     ValueError
         If the format is unknown, the options belong to another one, or it cannot hold this.
     OSError
-        If the file cannot be written; what was there before stays.
+        If a file cannot be written; what was there before stays.
     """
     chosen = format_named(format)
-    given = (annotations,) if isinstance(annotations, Annotation) else tuple(annotations)
-    if not given:
+    options = options_for(chosen, options)
+    given = (annotations,) if isinstance(annotations, Annotation) else annotations
+    if not chosen.splits:
+        given = given if isinstance(given, Collection) else tuple(given)
+        parts = dict.fromkeys(annotation.subset for annotation in given)
+        if any(parts):
+            for subset in parts:
+                part = (a for a in given if a.subset == subset)
+                chosen.write(part, part_path(Path(path), chosen, subset), options=options)
+            return
+    chosen.write(_some(given), Path(path), options=options)
+
+
+def _some(annotations: Iterable[Annotation]) -> Iterable[Annotation]:
+    """The annotations, of which there must be one at least."""
+    if isinstance(annotations, Collection):
+        first, rest = next(iter(annotations), None), annotations
+    else:
+        coming = iter(annotations)
+        first = next(coming, None)
+        rest = chain((first,), coming) if first else ()
+    if first is None:
         raise ValueError("No image was given to export; give one annotation or more.")
-    chosen.write(given, Path(path), options=options_for(chosen, options))
+    return rest
+
+
+def part_path(path: Path, format_: Format, subset: str) -> Path:
+    """Where one part of a split data set goes: `out_train.json`, or `out/train` of a folder."""
+    if not subset:
+        return path
+    return path / subset if format_.is_folder else path.with_stem(f"{path.stem}_{subset}")
 
 
 def options_for(format_: Format, options: Any) -> Any:
@@ -90,7 +119,7 @@ def load(
     file_name : str
         Name of the open image (`image_name`), for files about several.
     format : str or None
-        A key of `FORMATS`; None to go by the file's suffix.
+        A key of `FORMATS`; None to go by the file's name and beginning.
 
     Raises
     ------
@@ -99,15 +128,17 @@ def load(
     OSError
         If the file cannot be read.
     """
-    chosen = format_named(format) if format else _by_suffix(Path(path))
+    chosen = format_named(format) if format else _by_content(Path(path))
     if chosen.read is None:
         raise ValueError(f"{chosen.title} can be written, but not read. Choose another file.")
     return chosen.read(Path(path), shape=shape, file_name=file_name)
 
 
-def _by_suffix(path: Path) -> Format:
+def _by_content(path: Path) -> Format:
     for format_ in FORMATS.values():
-        if path.suffix.lower() == format_.suffix and format_.read is not None:
+        if format_.read is not None and format_.may_be(path):
             return format_
-    known = ", ".join(f"{f.suffix} ({f.title})" for f in FORMATS.values() if f.read is not None)
+    known = ", ".join(
+        f"{f.suffix or 'folders'} ({f.title})" for f in FORMATS.values() if f.read is not None
+    )
     raise ValueError(f"{path} has the suffix {path.suffix!r}; accepted are {known}.")
