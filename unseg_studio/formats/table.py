@@ -72,15 +72,13 @@ def export(
 
 def _some(annotations: Iterable[Annotation]) -> Iterable[Annotation]:
     """The annotations, of which there must be one at least."""
-    if isinstance(annotations, Collection):
-        first, rest = next(iter(annotations), None), annotations
-    else:
-        coming = iter(annotations)
-        first = next(coming, None)
-        rest = chain((first,), coming) if first else ()
+    if isinstance(annotations, Collection) and annotations:
+        return annotations
+    coming = iter(annotations)
+    first = next(coming, None)
     if first is None:
         raise ValueError("No image was given to export; give one annotation or more.")
-    return rest
+    return chain((first,), coming)
 
 
 def part_path(path: Path, format_: Format, subset: str) -> Path:
