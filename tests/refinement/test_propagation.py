@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from unseg_studio.refinement import Grid, propagate, propagation
+from unseg_studio.refinement import Grid, propagate, propagate_among, propagation
 
 from .conftest import EDGE, drawn, random_grid, uniform, unmarked
 
@@ -107,6 +107,35 @@ def test_the_order_of_labels_does_not_matter(noise: Grid) -> None:
     turned = np.where(seeds < 0, -1, np.argsort(order)[seeds]).astype(np.int32)
     again = propagate(prior[order], turned, noise)
     torch.testing.assert_close(again, propagate(prior, seeds, noise)[order], rtol=0, atol=0.02)
+
+
+def test_labels_with_seeds_walk_among_others_as_they_do_alone(noise: Grid) -> None:
+    prior, seeds = drawn(5, noise, 6)
+    seeds[seeds > 1] = -1
+    among, walked = propagate_among(prior, seeds, noise), propagate(prior, seeds, noise)
+    assert_probabilities(among)
+    torch.testing.assert_close(among[:2], walked[:2], rtol=0, atol=0.01)
+
+
+def test_labels_without_seeds_share_what_is_left_by_their_priors(noise: Grid) -> None:
+    prior, seeds = drawn(5, noise, 6)
+    seeds[seeds > 1] = -1
+    among = propagate_among(prior, seeds, noise)
+    free = torch.from_numpy(seeds < 0)
+    torch.testing.assert_close((among[2] * prior[3])[free], (among[3] * prior[2])[free])
+
+
+def test_without_any_seed_the_priors_stay(noise: Grid) -> None:
+    prior, _ = drawn(3, noise, 6)
+    torch.testing.assert_close(propagate_among(prior, unmarked(noise), noise), prior)
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 4])
+def test_where_every_label_has_seeds_it_is_the_plain_walk(n_labels: int, noise: Grid) -> None:
+    prior, seeds = drawn(n_labels, noise, 2)
+    seeds[0, :n_labels] = range(n_labels)
+    among = propagate_among(prior, seeds, noise)
+    torch.testing.assert_close(among, propagate(prior, seeds, noise), rtol=0, atol=0.01)
 
 
 def test_what_was_given_is_not_changed(noise: Grid) -> None:

@@ -29,7 +29,7 @@ from unseg_studio.refinement import (
     enlarged,
     guide_of,
     limited,
-    propagate,
+    propagate_among,
     sharpened,
     steered,
 )
@@ -220,7 +220,7 @@ def _refined(
         yield from (planes.numpy() for planes in answers)
     else:
         seeds = _seeds(scribbles, ids, guide.shape)
-        yield propagate(torch.from_numpy(posterior), seeds, guide.grid).numpy()
+        yield propagate_among(torch.from_numpy(posterior), seeds, guide.grid).numpy()
 
 
 def _posterior(estimate: Estimate, shape: tuple[int, int]) -> tuple[Planes, tuple[int, ...]]:

@@ -122,12 +122,47 @@ def propagate(
     labels = torch.arange(len(prior))[:, None, None]
     certain = (labels == torch.from_numpy(seeds)).to(prior.dtype)
     if gamma is None:
-        gamma = min(LARGEST_GAMMA, GAMMA_PER_LABEL * len(prior))
+        gamma = _gamma(len(prior))
     pull = torch.full((1, *grid.shape), gamma)
     # The probabilities of a pixel sum to 1, so the last label is what the others leave.
     walked = _solved(grid, pull, prior[:-1], certain, N_PLANES)
     walked = torch.cat([walked, 1 - walked.sum(dim=0, keepdim=True)]).clamp_min(1e-6)
     return walked / walked.sum(dim=0)
+
+
+def propagate_among(prior: torch.Tensor, seeds: NDArray[np.int32], grid: Grid) -> torch.Tensor:
+    """Spread seeds among labels that have none.
+
+    Every label walks on its own, so those with seeds get what `propagate` would give them; the
+    others, however many, walk as one and share what they are left by their priors. Far from the
+    seeds, where nothing changes, their outlines stay as they were.
+
+    Parameters
+    ----------
+    prior, seeds, grid
+        See `propagate`.
+
+    Returns
+    -------
+    Tensor, (K, h, w) float32
+        Probabilities; they sum to 1 at each pixel.
+    """
+    drawn = np.unique(seeds[seeds >= 0]).tolist()
+    others = [label for label in range(len(prior)) if label not in drawn]
+    left = prior[others].sum(dim=0, keepdim=True)
+    place = np.full(len(prior) + 1, -1, np.int32)  # the last one for what is unmarked
+    place[drawn] = np.arange(len(drawn))
+    walked = propagate(
+        torch.cat([prior[drawn], left]), place[seeds], grid, gamma=_gamma(len(prior))
+    )
+    posterior = torch.empty_like(prior)
+    posterior[drawn] = walked[:-1]
+    posterior[others] = walked[-1] * prior[others] / left.clamp_min(1e-12)
+    return posterior
+
+
+def _gamma(n_labels: int) -> float:
+    return min(LARGEST_GAMMA, GAMMA_PER_LABEL * n_labels)
 
 
 def _solved(
