@@ -190,3 +190,30 @@ def test_no_file_of_a_folder_lies_outside_of_it(name, tmp_path):
     with pytest.raises(ValueError, match="outside"):
         write_folder(tmp_path / "set", [(name, b"1")])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_gets_all_of_the_files_or_none(tmp_path):
+    def files():
+        yield "labels/a.txt", b"2"
+        yield "labels/b.txt", b"2"
+        raise ValueError("two images of one name")
+
+    write_folder(tmp_path / "set", [("labels/a.txt", b"1")])
+    with pytest.raises(ValueError, match="of one name"):
+        write_folder(tmp_path / "set", files())
+    assert [p.name for p in tmp_path.rglob("*")] == ["set", "labels", "a.txt"]
+    assert (tmp_path / "set/labels/a.txt").read_bytes() == b"1"
+
+
+def test_a_full_disk_leaves_a_folder_as_it_was(tiny_disk):
+    write_folder(tiny_disk / "set", [("a.txt", OLD)])
+    with pytest.raises(OSError, match="disk is full"):
+        write_folder(tiny_disk / "set", [("a.txt", b"new"), ("b.txt", NEW)])
+    assert {p.name: p.read_bytes() for p in (tiny_disk / "set").iterdir()} == {"a.txt": OLD}
+
+
+def test_a_file_where_the_folder_should_be_is_named(tmp_path):
+    (tmp_path / "set").write_bytes(OLD)
+    with pytest.raises(NotADirectoryError, match="set was not written: a file of that name"):
+        write_folder(tmp_path / "set", [("a.txt", b"1")])
+    assert (tmp_path / "set").read_bytes() == OLD

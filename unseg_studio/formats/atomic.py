@@ -63,11 +63,23 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
                 temporary.unlink()
 
 
-def write_folder(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Write files into a folder, each entirely or not at all; the folder is made if missing.
+def make_folder(folder: Path) -> None:
+    """Make a folder where there is none.
 
-    A folder that was not there before appears whole: it is filled under another name beside it
-    and renamed at the end. One that was there keeps its other files.
+    Raises
+    ------
+    OSError
+        As `write_bytes`.
+    """
+    with _explained(folder):
+        folder.mkdir(exist_ok=True)
+
+
+def write_folder(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write files into a folder, which is made if missing: all of them, or none.
+
+    They are written under another name first, and take their places when the last one is on the
+    disk. A folder that was there before keeps its other files.
 
     Parameters
     ----------
@@ -83,22 +95,30 @@ def write_folder(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
     ValueError
         If a path would lead out of the folder.
     """
-    if folder.exists():
-        _fill(folder, files)
-        return
-    waiting = folder.parent / f".{secrets.token_hex(8)}.part"
+    is_new = not folder.exists()
+    if not is_new and not folder.is_dir():
+        raise NotADirectoryError(
+            f"{folder} was not written: a file of that name is in the way. Choose another name."
+        )
+    waiting = (folder.parent if is_new else folder) / f".{secrets.token_hex(8)}.part"
     try:
         with _explained(folder):
             waiting.mkdir()
-        _fill(waiting, files, told=folder)
-        with _explained(folder):
-            waiting.rename(folder)
+        names = _filled(waiting, files, told=folder)
+        if is_new:
+            with _explained(folder):
+                waiting.rename(folder)
+        else:
+            _move(names, waiting, folder)
     finally:
         shutil.rmtree(waiting, ignore_errors=True)
 
 
-def _fill(folder: Path, files: Iterable[tuple[str, bytes]], told: Path | None = None) -> None:
-    told = told or folder
+def _filled(
+    waiting: Path, files: Iterable[tuple[str, bytes]], *, told: Path
+) -> list[PurePosixPath]:
+    """Write files below `waiting`, and see that they are on the disk; give their names."""
+    names = []
     for name, data in files:
         inside = PurePosixPath(name)
         if inside.is_absolute() or ".." in inside.parts or "\\" in name or ":" in name:
@@ -107,17 +127,27 @@ def _fill(folder: Path, files: Iterable[tuple[str, bytes]], told: Path | None = 
                 "Rename the image that it comes from."
             )
         with _explained(told / inside):
+            (waiting / inside).parent.mkdir(parents=True, exist_ok=True)
+            (waiting / inside).write_bytes(data)
+        names.append(inside)
+    for inside in names:  # only now: file by file, the disk would be waited for seven times as long
+        with _explained(told / inside):
+            _flush(waiting / inside)
+    return names
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _move(names: Iterable[PurePosixPath], waiting: Path, folder: Path) -> None:
+    for inside in names:
+        with _explained(folder / inside):
             (folder / inside).parent.mkdir(parents=True, exist_ok=True)
-            _replace_flushed(folder / inside, data)
-
-
-def _replace_flushed(path: Path, data: bytes) -> None:
-    temporary = path.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        _write_flushed(temporary, data, like=path)
-        os.replace(temporary, path)  # noqa: PTH105 - the one atomic rename, by its name
-    finally:
-        temporary.unlink(missing_ok=True)
+            if (folder / inside).exists():
+                (waiting / inside).chmod(stat.S_IMODE((folder / inside).stat().st_mode))
+            os.replace(waiting / inside, folder / inside)  # noqa: PTH105 - as above
 
 
 def _target(path: Path) -> Path:

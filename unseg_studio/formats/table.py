@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from unseg_studio.data import Annotation
+from unseg_studio.formats.atomic import make_folder
 from unseg_studio.formats.base import Format, StartingLabels
 from unseg_studio.formats.coco import COCO
 from unseg_studio.formats.png import PNG
@@ -59,15 +60,13 @@ def export(
     chosen = format_named(format)
     options = options_for(chosen, options)
     given = (annotations,) if isinstance(annotations, Annotation) else annotations
-    if not chosen.splits:
-        given = given if isinstance(given, Collection) else tuple(given)
-        parts = dict.fromkeys(annotation.subset for annotation in given)
-        if any(parts):
-            for subset in parts:
-                part = (a for a in given if a.subset == subset)
-                chosen.write(part, part_path(Path(path), chosen, subset), options=options)
-            return
-    chosen.write(_some(given), Path(path), options=options)
+    if chosen.splits:
+        chosen.write(_some(given), Path(path), options=options)
+        return
+    for subset, part in _parts(given):
+        if subset and chosen.is_folder:
+            make_folder(Path(path))
+        chosen.write(part, part_path(Path(path), chosen, subset), options=options)
 
 
 def _some(annotations: Iterable[Annotation]) -> Iterable[Annotation]:
@@ -79,6 +78,47 @@ def _some(annotations: Iterable[Annotation]) -> Iterable[Annotation]:
     if first is None:
         raise ValueError("No image was given to export; give one annotation or more.")
     return chain((first,), coming)
+
+
+def _parts(annotations: Iterable[Annotation]) -> Iterator[tuple[str, Iterable[Annotation]]]:
+    """Each part of a data set with its name, every one going over all annotations anew.
+
+    What can be gone over only once is kept as a whole if it is split, and passed on otherwise.
+    """
+    coming = iter(_some(annotations))
+    first = next(coming)
+    if iter(annotations) is not annotations:
+        again = annotations
+    elif first.subset:
+        again = (first, *coming)
+    else:
+        yield "", _unsplit(chain((first,), coming))
+        return
+    seen, written = {first.subset: None}, 0
+    while written < len(seen):
+        subset = list(seen)[written]
+        yield subset, _of_part(again, subset, seen)
+        written += 1
+
+
+def _unsplit(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
+    for annotation in annotations:
+        if annotation.subset:
+            raise ValueError(
+                f"{annotation.source.name} belongs to the part {annotation.subset!r} and the "
+                "images before it to none; accepted are data sets that are split as a whole."
+            )
+        yield annotation
+
+
+def _of_part(
+    annotations: Iterable[Annotation], subset: str, seen: dict[str, None]
+) -> Iterator[Annotation]:
+    """Give those of one part, and take down which other parts there are."""
+    for annotation in annotations:
+        seen[annotation.subset] = None
+        if annotation.subset == subset:
+            yield annotation
 
 
 def part_path(path: Path, format_: Format, subset: str) -> Path:
