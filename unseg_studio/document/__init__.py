@@ -4,6 +4,7 @@ from unseg_studio.document.carry import Carried, CarriedPlane, Carry, Origin, Pl
 from unseg_studio.document.decode import Context, Decoded, decode, decoded
 from unseg_studio.document.document import Document, DocumentEvents, joined_tables
 from unseg_studio.document.filmstrip import Filmstrip
+from unseg_studio.document.history import History, Record, Undoable
 from unseg_studio.document.live import PULL_MS, SOON_MS, Live, pull_ms
 from unseg_studio.document.solve import Fits, Frame, Run, solve
 from unseg_studio.document.split import Parts, parts_of
@@ -27,6 +28,7 @@ __all__ = [
     "Filmstrip",
     "Fits",
     "Frame",
+    "History",
     "Job",
     "LabelledPlane",
     "Live",
@@ -35,6 +37,7 @@ __all__ = [
     "Parts",
     "PlaneIndex",
     "PlaneStatus",
+    "Record",
     "Run",
     "RunStatus",
     "Stack",
@@ -42,6 +45,7 @@ __all__ = [
     "Strip",
     "StripJob",
     "Thumbnail",
+    "Undoable",
     "Variant",
     "Worker",
     "decode",

@@ -39,7 +39,7 @@ from unseg_studio.data.labels import is_cluster
 from unseg_studio.data.region import Connectivity
 from unseg_studio.document import corrections
 from unseg_studio.document.corrections import Correction
-from unseg_studio.document.history import History
+from unseg_studio.document.history import History, Record
 from unseg_studio.document.provenance import provenance
 from unseg_studio.document.state import (
     RunStatus,
@@ -92,6 +92,8 @@ class Document:
         Method and parameters; None: the one the window starts with.
     state : State or None
         All of the beginning, instead of categories and segmenter; of the image's size.
+    history : History or None
+        What led to that state; None: nothing that can be undone.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Document:
         segmenter: Segmenter | None = None,
         *,
         state: State | None = None,
+        history: History | None = None,
     ) -> None:
         table = tuple(categories) or (new_category(()),)
         self.image = image
@@ -108,7 +111,7 @@ class Document:
         self._state = state or fresh_state(image, table, segmenter or default_segmenter())
         self._active = self._state.categories[0].id
         self._status = RunStatus()
-        self._history = History()
+        self._history = history or History()
 
     # What is true
 
@@ -116,6 +119,11 @@ class Document:
     def state(self) -> State:
         """All undoable truth, frozen: safe to hand to another thread."""
         return self._state
+
+    @property
+    def record(self) -> Record:
+        """The state and every step that can be undone or redone, frozen: what a project keeps."""
+        return self._history.record(self._state)
 
     @property
     def labels(self) -> Labels:

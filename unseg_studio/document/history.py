@@ -9,9 +9,10 @@ engine made of it: undoing a stroke brings back the labels from before the strok
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from imagecodecs import lz4_decode, lz4_encode
@@ -58,12 +59,13 @@ class _PackedTile:
 
 def _packed_tiles(tiles: tuple[Tile, ...]) -> list[_PackedTile]:
     return [
-        _PackedTile(tile.palette, tile.pattern.index.shape, _compress(tile.pattern.index))
+        _PackedTile(tile.palette, tile.pattern.index.shape, compressed(tile.pattern.index))
         for tile in tiles
     ]
 
 
-def _compress(array: NDArray[Any]) -> bytes:
+def compressed(array: NDArray[Any]) -> bytes:
+    """The bytes of an array, small; see `TileChange.bits`."""
     return bytes(lz4_encode(array.tobytes(), header=True))
 
 
@@ -107,7 +109,11 @@ class TileChange:
         place = bounds(bits != 0)
         if before.pattern is after.pattern or place is None:
             return cls(palettes, (slice(0, 0), slice(0, 0)), b"")
-        return cls(palettes, place, _compress(bits[place]))
+        return cls(palettes, place, compressed(bits[place]))
+
+    def raw_bits(self, size: tuple[int, ...]) -> NDArray[Any]:
+        """The bits, expanded; `size` is that of `place`."""
+        return _expanded(self.bits, size, np.dtype(self.bits_type))
 
     def applied(self, tile: Tile, *, back: bool) -> Tile:
         """The tile after the change, given the one before it; or the other way round."""
@@ -116,28 +122,47 @@ class TileChange:
             return Tile(palette, tile.pattern)
         index: NDArray[Any] = tile.pattern.index.astype(self.bits_type)
         part = index[self.place]
-        index[self.place] = np.bitwise_xor(part, _expanded(self.bits, part.shape, index.dtype))
+        index[self.place] = np.bitwise_xor(part, self.raw_bits(part.shape))
+        if int(index.max()) >= len(palette):  # a file may say anything
+            raise ValueError("This undo step does not fit the labels; it is damaged.")
         return Tile(palette, Pattern(index.astype(index_type(len(palette)), copy=False)))
 
 
 class PlaneChange:
     """What changed in a plane, tile by tile, compressed in the background."""
 
-    def __init__(self, before: Mosaic, after: Mosaic) -> None:
+    def __init__(self, tiles: Future[dict[int, TileChange]]) -> None:
+        self._tiles = tiles
+
+    @classmethod
+    def between(cls, before: Mosaic, after: Mosaic) -> PlaneChange:
+        """What leads from one to the other."""
         pairs = {n: (before.tiles[n], after.tiles[n]) for n in before.apart(after)}
-        self._tiles: Future[dict[int, TileChange]] = _packer.submit(_tile_changes, pairs)
+        return cls(_packer.submit(_tile_changes, pairs))
+
+    @classmethod
+    def of(cls, tiles: dict[int, TileChange]) -> PlaneChange:
+        """A change that was packed before."""
+        done: Future[dict[int, TileChange]] = Future()
+        done.set_result(tiles)
+        return cls(done)
+
+    @property
+    def tiles(self) -> dict[int, TileChange]:
+        """Number of a tile -> its change; waits until they are packed."""
+        return self._tiles.result()
 
     def applied(self, plane: Plane, *, back: bool) -> Plane:
         """The plane after the change, given the one before it; or the other way round."""
         mosaic = mosaic_of(plane)
-        changes = self._tiles.result().items()
+        changes = self.tiles.items()
         tiles = {n: change.applied(mosaic.tiles[n], back=back) for n, change in changes}
         return with_mosaic(plane, mosaic.with_tiles(tiles))
 
     @property
     def n_bytes(self) -> int:
         """Memory that it takes once packed."""
-        return sum(change.n_bytes for change in self._tiles.result().values())
+        return sum(change.n_bytes for change in self.tiles.values())
 
 
 def _tile_changes(pairs: dict[int, tuple[Tile, Tile]]) -> dict[int, TileChange]:
@@ -158,9 +183,31 @@ class ValueChange:
         return self.before if back else self.after
 
 
+class Undoable(Protocol):
+    """One thing that can be undone, wherever what it needs is kept."""
+
+    @property
+    def text(self) -> str:
+        """What the person did, as the Undo menu entry says it."""
+        ...
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that it takes."""
+        ...
+
+    def undone(self, state: State) -> State:
+        """The state before the step, given the one after it."""
+        ...
+
+    def redone(self, state: State) -> State:
+        """The state after the step, given the one before it."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One thing that can be undone.
+    """A step that is kept in memory.
 
     Parameters
     ----------
@@ -206,17 +253,54 @@ class Step:
 
 def _change(before: Any, after: Any) -> PlaneChange | ValueChange | None:
     if isinstance(before, Plane):
-        return PlaneChange(mosaic_of(before), mosaic_of(after))
+        return PlaneChange.between(mosaic_of(before), mosaic_of(after))
     return ValueChange(before, after) if before != after else None
 
 
-class History:
-    """The past and the future of one document."""
+@dataclass(frozen=True, eq=False)
+class Record:
+    """A state and how it came about: all that has to be kept so that nothing is lost.
 
-    def __init__(self) -> None:
-        self._past: list[Step] = []
-        self._future: list[Step] = []
+    Parameters
+    ----------
+    state : State
+        What is true.
+    steps : tuple of Undoable
+        Every step, the oldest first, those among them that were undone.
+    n_done : int
+        So many of them led to the state; redo does the others again.
+    """
+
+    state: State
+    steps: tuple[Undoable, ...] = ()
+    n_done: int = 0
+
+    def equals(self, other: Record) -> bool:
+        """Say whether the two are one and the same moment."""
+        return (
+            self.state is other.state
+            and self.n_done == other.n_done
+            and len(self.steps) == len(other.steps)
+            and self.steps[-1:] == other.steps[-1:]
+        )
+
+
+class History:
+    """The past and the future of one document.
+
+    Parameters
+    ----------
+    steps : sequence of Undoable
+        What a record kept of it.
+    n_done : int
+        How many of them are done; the others can be done again.
+    """
+
+    def __init__(self, steps: Sequence[Undoable] = (), n_done: int = 0) -> None:
+        self._past: list[Undoable] = list(steps[:n_done])
+        self._future: list[Undoable] = list(reversed(steps[n_done:]))
         self._open: tuple[str, State] | None = None
+        self._closed_at: tuple[State, Step] | None = None
         self._ahead: State | None = None
 
     @property
@@ -240,6 +324,11 @@ class History:
     def n_bytes(self) -> int:
         """Memory that the planes of all closed steps take, once they are packed."""
         return sum(step.n_bytes for step in (*self._past, *self._future))
+
+    def record(self, state: State) -> Record:
+        """The state as it would be with the open step ended here; the step stays open."""
+        past = (*self._past, self._ended(state)) if self._open else tuple(self._past)
+        return Record(state, (*past, *reversed(self._future)), len(past))
 
     def begin(self, text: str, state: State) -> None:
         """Open a step at `state`, which is about to change; what was undone is forgotten."""
@@ -275,7 +364,15 @@ class History:
         self._ahead = None
         if self._open is None:
             return None
-        text, before = self._open
-        self._past.append(Step.between(text, before, state))
-        self._open = None
+        before = self._open[1]
+        self._past.append(self._ended(state))
+        self._open = self._closed_at = None
         return before
+
+    def _ended(self, state: State) -> Step:
+        """The open step, as it is if it ends here; packed once for each state."""
+        if self._open is None:
+            raise LookupError("No step is open.")
+        if self._closed_at is None or self._closed_at[0] is not state:
+            self._closed_at = state, Step.between(*self._open, state)
+        return self._closed_at[1]
