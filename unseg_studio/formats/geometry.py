@@ -112,17 +112,17 @@ def edge_polygons(patch: Patch) -> list[NDArray[np.int64]]:
         (row, column) of corners of the pixel grid: pixel (r, c) lies between (r, c) and
         (r + 1, c + 1).
     """
-    corners = _corners(patch.mask)
+    corners = corners_of(patch.mask)
     inside = np.pad(patch.mask, ((0, 1), (0, 1)))
     first = corners.points[0::2]
     is_outer = inside[first[:, 0], first[:, 1]].tolist()
     origin = np.array([patch.rows.start, patch.cols.start])
-    return [corners.points[ring] + origin for ring in _rings(corners) if is_outer[ring[0] // 2]]
+    return [corners.points[ring] + origin for ring in rings_of(corners) if is_outer[ring[0] // 2]]
 
 
 @dataclass(frozen=True, eq=False)
-class _Corners:
-    """Corners of all outlines, ordered so that 2k and 2k + 1 end one horizontal edge.
+class Corners:
+    """Corners of all outlines of a mask, ordered so that 2k and 2k + 1 end one horizontal edge.
 
     `points` (N, 2) (row, column); `across` (N,) is the other end of each one's vertical edge.
     """
@@ -131,7 +131,7 @@ class _Corners:
     across: NDArray[np.int64]
 
 
-def _corners(mask: Mask) -> _Corners:
+def corners_of(mask: Mask) -> Corners:
     """Find and pair corners without walking the outline.
 
     Along a row of the pixel grid corners alternate between the left and the right end of an edge,
@@ -143,13 +143,15 @@ def _corners(mask: Mask) -> _Corners:
     nw, ne, sw, se = p[:-1, :-1], p[:-1, 1:], p[1:, :-1], p[1:, 1:]
     falling, rising = nw & se & ~ne & ~sw, ne & sw & ~nw & ~se
     # (where, comes second in its row, comes second in its column)
-    kinds = (
-        (nw ^ ne ^ sw ^ se, 0, 0),
-        (falling, 0, 0), (falling, 1, 1),
-        (rising, 0, 1), (rising, 1, 0),
-    )  # fmt: skip
-    parts = [(np.argwhere(where), right, lower) for where, right, lower in kinds]
-    points = np.concatenate([found for found, _, _ in parts])
+    kinds = [(nw ^ ne ^ sw ^ se, 0, 0)]
+    if falling.any():
+        kinds += [(falling, 0, 0), (falling, 1, 1)]
+    if rising.any():
+        kinds += [(rising, 0, 1), (rising, 1, 0)]
+    parts = [(np.flatnonzero(where), right, lower) for where, right, lower in kinds]
+    points = np.stack(
+        np.divmod(np.concatenate([found for found, _, _ in parts]), p.shape[1] - 1), 1
+    )
     right = np.concatenate([np.full(len(found), second) for found, second, _ in parts])
     lower = np.concatenate([np.full(len(found), second) for found, _, second in parts])
     by_row = np.lexsort((right, points[:, 1], points[:, 0]))
@@ -157,10 +159,10 @@ def _corners(mask: Mask) -> _Corners:
     by_column = np.lexsort((lower, points[:, 0], points[:, 1]))
     across = np.empty(len(points), np.int64)
     across[by_column[0::2]], across[by_column[1::2]] = by_column[1::2], by_column[0::2]
-    return _Corners(points, across)
+    return Corners(points, across)
 
 
-def _rings(corners: _Corners) -> Iterator[list[int]]:
+def rings_of(corners: Corners) -> Iterator[list[int]]:
     """Yield ring after ring as indices of its corners, the first in reading order first."""
     across = corners.across.tolist()
     seen = bytearray(len(across) // 2)
@@ -212,16 +214,47 @@ def fill(polygons: Sequence[Polygon], shape: Shape, *, convention: Convention = 
         within its rounding. "pixels": whole numbers are centres of pixels and outlines belong to
         the polygon; the inverse of `pixel_polygons`, what `cv2.fillPoly` draws.
     """
+    if convention == "edges":
+        return fill_areas([[polygon] for polygon in polygons], shape)
     if not polygons:
         return NOWHERE
     frame = _frame(np.concatenate(list(polygons)), shape)
     if 0 in frame.mask.shape:
         return NOWHERE
-    if convention == "pixels":
-        _draw(polygons, frame)
-    else:
-        _fill_rows(_Edges.of(polygons), frame, range(frame.rows.start, frame.rows.stop))
+    _draw(polygons, frame)
     return tight(frame)
+
+
+def fill_areas(areas: Sequence[Sequence[Polygon]], shape: Shape) -> Patch:
+    """Union of areas of several rings each, such as an outline and its holes, cut to the plane.
+
+    Parameters
+    ----------
+    areas : sequence of sequences of ndarray, (N, 2)
+        Each area fills by the even-odd rule over all of its rings; whole numbers are edges of
+        pixels, as in `fill`.
+    shape : (int, int)
+        Height and width of the plane.
+    """
+    rings = [ring for area in areas for ring in area]
+    if not rings:
+        return NOWHERE
+    frame = _frame(np.concatenate(rings), shape)
+    if 0 in frame.mask.shape:
+        return NOWHERE
+    part = np.repeat(np.arange(len(areas)), [len(area) for area in areas])
+    _fill_rows(_Edges.of(rings, part), frame, range(frame.rows.start, frame.rows.stop))
+    return tight(frame)
+
+
+def effort(rings: Sequence[Polygon], shape: Shape) -> int:
+    """About how many steps filling takes: pixels of the frame, and rows that sides cross."""
+    if not rings:
+        return 0
+    frame = _frame(np.concatenate(list(rings)), shape)
+    rows = range(frame.rows.start, frame.rows.stop)
+    _, n = _Edges.of(rings, np.arange(len(rings))).rows_within(rows)
+    return frame.mask.size + int(n.sum())
 
 
 def _frame(points: NDArray[np.float64] | NDArray[np.int64], shape: Shape) -> Patch:
@@ -244,7 +277,7 @@ def _draw(polygons: Sequence[Polygon], frame: Patch) -> None:
 class _Edges:
     """Sides of polygons that are not horizontal, upper end first.
 
-    `part` (N,) says whose side it is; `upper` and `lower` are (N, 2) (row, column).
+    `part` (N,) says to which area it belongs; `upper` and `lower` are (N, 2) (row, column).
     """
 
     part: NDArray[np.int64]
@@ -252,10 +285,10 @@ class _Edges:
     lower: NDArray[np.float64]
 
     @classmethod
-    def of(cls, polygons: Sequence[Polygon]) -> _Edges:
+    def of(cls, polygons: Sequence[Polygon], part: NDArray[np.int64]) -> _Edges:
         starts = np.concatenate(list(polygons)).astype(np.float64)
         stops = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])
-        part = np.repeat(np.arange(len(polygons)), [len(polygon) for polygon in polygons])
+        part = np.repeat(part, [len(polygon) for polygon in polygons])
         slanted = starts[:, 0] != stops[:, 0]
         starts, stops, part = starts[slanted], stops[slanted], part[slanted]
         down = (starts[:, 0] < stops[:, 0])[:, None]
