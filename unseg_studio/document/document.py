@@ -6,7 +6,7 @@ that changes the state is one undo step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -527,11 +527,11 @@ class Document:
 
     def undo(self) -> None:
         """Go back before the newest step; the labels from then come back with it."""
-        self._travel(self._history.undo(self._state))
+        self._travel(self._history.undo_text, self._history.undo)
 
     def redo(self) -> None:
         """Do the step again that was undone last."""
-        self._travel(self._history.redo(self._state))
+        self._travel(self._history.redo_text, self._history.redo)
 
     # Export
 
@@ -593,10 +593,13 @@ class Document:
     def _begin(self, text: str) -> None:
         self._history.begin(text, self._state)
 
-    def _travel(self, state: State | None) -> None:
+    def _travel(self, text: str | None, move: Callable[[State], State | None]) -> None:
+        if text is None:
+            return
+        self.events.travelled.emit()  # before anything moves: who listens sees one whole moment
+        state = move(self._state)
         if state is None:
             return
-        self.events.travelled.emit()
         self._keep_active_in(state)
         self._become(state)
         self.events.history_changed.emit()

@@ -345,19 +345,19 @@ class History:
         before = self._close(state)
         if not self._past:
             return None
-        step = self._past.pop()
-        self._future.append(step)
+        earlier = before or self._past[-1].undone(state)  # which a damaged file may refuse
+        self._future.append(self._past.pop())
         self._ahead = state
-        return before or step.undone(state)
+        return earlier
 
     def redo(self, state: State) -> State | None:
         """The state after the step that was undone last, None when there is none."""
         if not self._future:
             return None
-        step, ahead = self._future.pop(), self._ahead
-        self._past.append(step)
+        later = self._ahead or self._future[-1].redone(state)
+        self._past.append(self._future.pop())
         self._ahead = None
-        return ahead or step.redone(state)
+        return later
 
     def _close(self, state: State) -> State | None:
         """End the open step, where there is one: the state before it, which need not be packed."""
