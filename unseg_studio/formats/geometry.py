@@ -247,14 +247,14 @@ def fill_areas(areas: Sequence[Sequence[Polygon]], shape: Shape) -> Patch:
     return tight(frame)
 
 
-def effort(rings: Sequence[Polygon], shape: Shape) -> int:
-    """About how many steps filling takes: pixels of the frame, and rows that sides cross."""
+def effort(rings: Sequence[Polygon], shape: Shape) -> tuple[int, int]:
+    """What filling is to take: pixels of the frame, and how many rows sides cross in all."""
     if not rings:
-        return 0
+        return 0, 0
     frame = _frame(np.concatenate(list(rings)), shape)
     rows = range(frame.rows.start, frame.rows.stop)
     _, n = _Edges.of(rings, np.arange(len(rings))).rows_within(rows)
-    return frame.mask.size + int(n.sum())
+    return frame.mask.size, int(n.sum())
 
 
 def _frame(points: NDArray[np.float64] | NDArray[np.int64], shape: Shape) -> Patch:

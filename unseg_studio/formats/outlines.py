@@ -54,7 +54,7 @@ def edge_areas(patch: Patch) -> list[Area]:
         The outer ring first, then its holes; (row, column) of corners of the pixel grid.
     """
     outlines = _Outlines.of(patch.mask)
-    points = (outlines.points + (patch.rows.start, patch.cols.start)).astype(np.int64)
+    points = outlines.points + np.array([patch.rows.start, patch.cols.start])
     areas: dict[int, Area] = {}
     for part, ring in zip(_parts(outlines, patch.mask), _slices(outlines.starts), strict=True):
         area = areas.setdefault(part, [])
