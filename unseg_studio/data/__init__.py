@@ -8,14 +8,16 @@ from unseg_studio.data.boxes import Box
 from unseg_studio.data.category import PALETTE, Category, new_category
 from unseg_studio.data.edits import UNEDITED, Edits
 from unseg_studio.data.image import Image, Source
+from unseg_studio.data.image_file import ImageFile, plane_index, plane_name
 from unseg_studio.data.labels import (
     FIRST_CLUSTER,
     NOTHING,
     cluster_ids,
     present_ids,
 )
+from unseg_studio.data.levels import Levels
 from unseg_studio.data.mosaic import Mosaic
-from unseg_studio.data.reading import read_image
+from unseg_studio.data.reading import describe_image, open_levels, read_image
 from unseg_studio.data.region import Annotation, Region, regions_from_labels
 from unseg_studio.data.scribbles import UNMARKED, Scribbles
 from unseg_studio.data.strokes import Patch, polygon_patch, stroke_patch
@@ -33,6 +35,8 @@ __all__ = [
     "Category",
     "Edits",
     "Image",
+    "ImageFile",
+    "Levels",
     "Mosaic",
     "Patch",
     "Region",
@@ -41,7 +45,11 @@ __all__ = [
     "Tile",
     "UnreadableImageError",
     "cluster_ids",
+    "describe_image",
     "new_category",
+    "open_levels",
+    "plane_index",
+    "plane_name",
     "polygon_patch",
     "present_ids",
     "read_image",

@@ -19,7 +19,10 @@ MAX_PIXELS = 400_000_000
 MAX_BYTES = 4 * 2**30
 """Most memory that one plane may take once it is decoded, all channels together."""
 
-ACCEPTED = "accepted are PNG, JPEG, BMP, WebP and TIFF images"
+MOST_SHRUNK = 50_000
+"""No compression makes an image so many times smaller; a header that claims more is a trap."""
+
+ACCEPTED = "accepted are PNG, JPEG, BMP, WebP, TIFF and OME-Zarr images"
 
 
 class UnreadableImageError(ValueError):
@@ -72,6 +75,15 @@ def require_memory(path: Path, n_bytes: int) -> None:
         raise UnreadableImageError(
             f"{path} would take {n_bytes / 2**30:.1f} GiB of memory; accepted are up to "
             f"{MAX_BYTES // 2**30} GiB. Cut it into parts, or keep fewer channels."
+        )
+
+
+def require_content(path: Path, claimed: int, stored: int) -> None:
+    """Raise UnreadableImageError if a header claims far more bytes than the file can hold."""
+    if claimed > max(stored, 1) * MOST_SHRUNK:
+        raise UnreadableImageError(
+            f"{path} claims {claimed / 1e6:.0f} MB of pixels but stores only {stored} bytes; "
+            "accepted are whole images. Copy it again from where it came from."
         )
 
 

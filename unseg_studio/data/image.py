@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 ROBUST_PERCENTILES = (0.1, 99.9)
 """Values outside are taken for hot and dead pixels when a value range is estimated."""
@@ -17,6 +20,12 @@ LARGEST_VALUE = 1e30
 
 _SAMPLE = 1_000_000
 """A value range is estimated on at most about this many pixels."""
+
+_STRIP = 1_000_000
+"""About so many pixels at a time are turned into what people see."""
+
+_BYTES = (0.0, 255.0)
+"""The value range in which bytes are shown as they are."""
 
 
 @dataclass(frozen=True)
@@ -102,21 +111,31 @@ class Image:
 
     @cached_property
     def rgb(self) -> NDArray[np.uint8]:
-        """The plane as people see it: `(H, W, 3)` uint8, RGB."""
-        shown = np.rint(three_channels(self.unit) * 255).astype(np.uint8)
+        """The plane as people see it: `(H, W, 3)` uint8, RGB.
+
+        Bytes in their full range are shown as they are, without a copy where they are RGB.
+        Other values are turned strip by strip, so that a large plane costs what is shown of it.
+        """
+        bytes_ = self.pixels.dtype == np.uint8 and self.value_range == _BYTES
+        shown = self._shown_bytes() if bytes_ else self._shown_values()
         shown.setflags(write=False)
+        return shown
+
+    def _shown_bytes(self) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(three_channels(self.pixels.view(np.uint8)))
+
+    def _shown_values(self) -> NDArray[np.uint8]:
+        height, width = self.shape
+        shown = np.empty((height, width, 3), np.uint8)
+        step = max(1, _STRIP // width)
+        for top in range(0, height, step):
+            strip = _contrasted(self.pixels[top : top + step], self.value_range)
+            shown[top : top + step] = np.rint(three_channels(strip) * 255)
         return shown
 
     def contrasted(self, low: float, high: float) -> NDArray[np.float32]:
         """Map [low, high] to [0, 1] and clip: `(H, W, C)` float32."""
-        # Wide values lose their differences in float32 before `low` is taken off.
-        exact = np.dtype(np.float64 if self.pixels.dtype.itemsize > 2 else np.float32)
-        span = max(high - low, float(np.finfo(np.float32).tiny))
-        values: NDArray[np.floating] = self.pixels.astype(exact)
-        np.subtract(values, exact.type(low), out=values)
-        np.clip(values, 0, exact.type(span), out=values)
-        np.divide(values, exact.type(span), out=values)
-        unit: NDArray[np.float32] = values.astype(np.float32, copy=False)
+        unit = _contrasted(self.pixels, (low, high))
         unit.setflags(write=False)
         return unit
 
@@ -125,7 +144,21 @@ class Image:
         return replace(self, value_range=(float(low), float(high)))
 
 
-def three_channels(unit: NDArray[np.float32]) -> NDArray[np.float32]:
+def _contrasted(
+    pixels: NDArray[np.generic], value_range: tuple[float, float]
+) -> NDArray[np.float32]:
+    low, high = value_range
+    # Wide values lose their differences in float32 before `low` is taken off.
+    exact = np.dtype(np.float64 if pixels.dtype.itemsize > 2 else np.float32)
+    span = max(high - low, float(np.finfo(np.float32).tiny))
+    values: NDArray[np.floating] = pixels.astype(exact)
+    np.subtract(values, exact.type(low), out=values)
+    np.clip(values, 0, exact.type(span), out=values)
+    np.divide(values, exact.type(span), out=values)
+    return values.astype(np.float32, copy=False)
+
+
+def three_channels(unit: NDArray[_Value]) -> NDArray[_Value]:
     """Show any channel count as three: grey repeated, two as red and green, more as the first 3."""
     channels = unit.shape[2]
     if channels == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from os import SEEK_CUR, SEEK_END
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,14 +12,17 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags
+from PIL import Image as Pictures
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from unseg_studio.data.accepted import Decoded, require_plane, require_size
+from unseg_studio.data.accepted import Decoded, require_content, require_plane, require_size
 from unseg_studio.data.channels import Pixels, without_alpha
+from unseg_studio.data.image_file import ImageFile as Described
+from unseg_studio.data.turns import FIRST_ON_ITS_SIDE, turned
 
 # The formats' own classes, since Image.open knows only one pixel limit for the whole process.
 _OPENERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
@@ -28,19 +32,12 @@ _OPENERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
     "WebP": WebPImageFile,
 }
 
-_TURNS: dict[int, Callable[[Pixels], Pixels]] = {
-    2: np.fliplr,
-    3: lambda pixels: np.rot90(pixels, 2),
-    4: np.flipud,
-    5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: np.rot90(pixels, -1),
-    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
-    8: np.rot90,
-}
-"""What brings a photograph upright, by its EXIF orientation."""
+_LONGEST_EXIF = 2**20
+
+_GREY = ("1", "L", "LA")
 
 _BIT_DEPTH = 24
-"""Where a PNG file states the bits of a value."""
+"""Where a PNG file states the bits of a value; the kind of its colours follows."""
 
 
 def raster_kind(head: bytes) -> str | None:
@@ -59,13 +56,28 @@ def read_raster(file: BinaryIO, path: Path, *, kind: str, plane: int | None) -> 
     require_plane(path, plane, n_planes=1)
     picture = _OPENERS[kind](file)
     deep = kind == "PNG" and _is_deep(file)
-    require_size(path, (picture.height, picture.width, 4), itemsize=2 if deep else 1)
+    shape = picture.height, picture.width, 4
+    require_size(path, shape, itemsize=2 if deep else 1)
+    if kind != "WebP":  # whose own limit is low, and which may be one colour in a few bytes
+        require_content(path, shape[0] * shape[1], file.seek(0, SEEK_END))
     pixels = _deep_png(file) if deep else _bytes(picture)
-    return Decoded(np.ascontiguousarray(_TURNS.get(_orientation(picture), _same)(pixels)))
+    return Decoded(np.ascontiguousarray(turned(pixels, _orientation(picture))))
 
 
-def _same(pixels: Pixels) -> Pixels:
-    return pixels
+def describe_raster(file: BinaryIO, path: Path, kind: str) -> Described:
+    """Say what a file holds from its header."""
+    picture = _OPENERS[kind](file)
+    deep = kind == "PNG" and _is_deep(file)
+    grey = _deep_grey(file) if deep else picture.mode in _GREY
+    shape = picture.height, picture.width
+    lies = _orientation_ahead(picture, file, kind) >= FIRST_ON_ITS_SIDE
+    return Described(
+        path,
+        kind,
+        shape[::-1] if lies else shape,
+        channels=1 if grey else 3,
+        dtype=np.dtype(np.uint16 if deep else np.uint8),
+    )
 
 
 def _orientation(picture: ImageFile) -> int:
@@ -73,6 +85,34 @@ def _orientation(picture: ImageFile) -> int:
         return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
         return 1  # a damaged EXIF block is no reason to refuse the pixels
+
+
+def _orientation_ahead(picture: ImageFile, file: BinaryIO, kind: str) -> int:
+    """The orientation without decoding pixels, behind which a PNG file may state it."""
+    if kind != "PNG" or "exif" in picture.info:
+        return _orientation(picture)
+    exif = Pictures.Exif()
+    try:
+        exif.load(_png_chunk(file, b"eXIf"))
+        return int(exif.get(ExifTags.Base.Orientation, 1))
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return 1
+
+
+def _png_chunk(file: BinaryIO, name: bytes) -> bytes:
+    """The content of the first chunk of that name, nothing where there is none."""
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length = int.from_bytes(head[:4])
+        if head[4:] == name:
+            return file.read(min(length, _LONGEST_EXIF))
+        file.seek(length + 4, SEEK_CUR)
+    return b""
+
+
+def _deep_grey(file: BinaryIO) -> bool:
+    file.seek(_BIT_DEPTH + 1)
+    return file.read(1) in (b"\0", b"\4")
 
 
 def _is_deep(file: BinaryIO) -> bool:
@@ -93,7 +133,7 @@ def _deep_png(file: BinaryIO) -> Pixels:
 
 def _bytes(picture: ImageFile) -> Pixels:
     """Palettes, inks and single bits as grey or RGB bytes."""
-    grey = picture.mode in ("1", "L", "LA")
+    grey = picture.mode in _GREY
     if picture.has_transparency_data:
         return without_alpha(np.asarray(picture.convert("LA" if grey else "RGBA")))
     pixels = np.asarray(picture.convert("L" if grey else "RGB"))

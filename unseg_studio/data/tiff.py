@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from unseg_studio.data.accepted import (
     Decoded,
@@ -28,14 +31,20 @@ from unseg_studio.data.channels import (
     rgb_from_palette,
     without_alpha,
 )
+from unseg_studio.data.image_file import ImageFile
+from unseg_studio.data.tiff_checks import (
+    holds,
+    require_finite_chain,
+    require_harmless_ome,
+    require_segments,
+    require_whole,
+)
+from unseg_studio.data.turns import FIRST_ON_ITS_SIDE, turned
+from unseg_studio.data.units import MICROMETRES, micrometres
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its remarks are not for people
 
 _CHANNEL_AXES = "CS"
-_MICROMETRES = {
-    "nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0,
-    "micrometer": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0,
-}  # fmt: skip
 _LARGEST_PLAIN_PIXEL = 20.0
 """Micrometres; plain resolution tags above tell of printing (300 dpi is 85 um), not of optics."""
 
@@ -46,14 +55,55 @@ def is_tiff(head: bytes) -> bool:
 
 
 def read_tiff(file: BinaryIO, path: Path, plane: int | None) -> Decoded:
-    """Decode one plane of the first series: `(H, W, C)` as stored, colours as RGB."""
-    with tifffile.TiffFile(file) as tiff:
-        layout = _Layout.of(tiff.series[0], path)
+    """Decode one plane of the first series: `(H, W, C)` as stored, colours as RGB, upright."""
+    with opened_tiff(file, path) as tiff:
+        layout = Layout.of(tiff.series[0], path)
         _require_last_page(tiff, path)
         index = require_plane(path, plane, layout.n_planes)
-        pixels = _seen(layout.read(index), tiff.series[0].keyframe, path, tiff.is_imagej)
-        native = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
-        return Decoded(native, layout.n_planes, _pixel_size(tiff))
+        pixels = seen(layout.read(index), tiff.series[0].keyframe, path, tiff.is_imagej)
+        upright = turned(pixels, orientation(tiff))
+        native = np.ascontiguousarray(upright, pixels.dtype.newbyteorder("="))
+        return Decoded(native, layout.n_planes, pixel_size(tiff))
+
+
+def describe_tiff(file: BinaryIO, path: Path) -> ImageFile:
+    """Say what a file holds from its header."""
+    with opened_tiff(file, path) as tiff:
+        series = tiff.series[0]
+        layout = Layout.of(series, path)
+        channels, dtype = layout.shown(tiff.is_imagej)
+        lies = orientation(tiff) >= FIRST_ON_ITS_SIDE
+        shape = layout.size
+        levels = tuple(Layout(level, level.axes, path).size for level in series.levels)
+        return ImageFile(
+            path,
+            "OME-TIFF" if tiff.is_ome else "TIFF",
+            (shape[1], shape[0]) if lies else shape,
+            channels=channels,
+            dtype=dtype,
+            axes=layout.stack_axes,
+            pixel_size=pixel_size(tiff),
+            levels=levels if len(levels) > 1 else (),
+            n_series=len(tiff.series) if tiff.is_ome else 1,
+        )
+
+
+@contextmanager
+def opened_tiff(file: BinaryIO, path: Path) -> Iterator[Any]:
+    """Open a TIFF file whose header claims nothing absurd; gives a `tifffile.TiffFile`."""
+    require_finite_chain(file, path)
+    with tifffile.TiffFile(file) as tiff:
+        if tiff.is_ome:
+            require_harmless_ome(tiff.ome_metadata or "", path)
+        yield tiff
+
+
+def orientation(tiff: Any) -> int:
+    """How a photograph lies, 1 for upright; microscopes state it without meaning it."""
+    if tiff.is_ome or tiff.is_imagej:
+        return 1
+    tag = tiff.pages[0].tags.get("Orientation")
+    return int(tag.value) if tag is not None and isinstance(tag.value, int) else 1
 
 
 def _require_last_page(tiff: Any, path: Path) -> None:
@@ -61,12 +111,12 @@ def _require_last_page(tiff: Any, path: Path) -> None:
     len(tiff.pages)  # follows the chain to its end
     tiff.filehandle.seek(tiff.pages.next_page_offset)
     announced = any(tiff.filehandle.read(tiff.tiff.offsetsize))
-    if announced or not _holds(tiff.pages[-1]):
+    if announced or not holds(tiff.pages[-1]):
         raise damaged(path, "TIFF")
 
 
 @dataclass(frozen=True, eq=False)
-class _Layout:
+class Layout:
     """How the planes of a series lie in the file, by the letters of its axes."""
 
     series: Any
@@ -74,7 +124,8 @@ class _Layout:
     path: Path
 
     @classmethod
-    def of(cls, series: Any, path: Path) -> _Layout:
+    def of(cls, series: Any, path: Path) -> Layout:
+        """The layout of a series whose planes are accepted."""
         layout = cls(series, series.axes, path)
         if series.axes.count("Y") != 1 or series.axes.count("X") != 1:
             raise UnreadableImageError(
@@ -83,6 +134,11 @@ class _Layout:
             )
         require_size(path, layout.plane_shape, series.dtype.itemsize)
         return layout
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.plane_shape[0], self.plane_shape[1]
 
     @property
     def plane_shape(self) -> tuple[int, ...]:
@@ -98,8 +154,22 @@ class _Layout:
         return tuple(length for axis, length in pairs if axis not in "YX" + _CHANNEL_AXES)
 
     @property
+    def stack_axes(self) -> dict[str, int]:
+        """The same with their letters, without those of length 1."""
+        letters = [axis for axis in self.axes if axis not in "YX" + _CHANNEL_AXES]
+        pairs = zip(letters, self.stack_shape, strict=True)
+        return {axis: length for axis, length in pairs if length > 1}
+
+    @property
     def n_planes(self) -> int:
+        """How many planes there are."""
         return prod(self.stack_shape)
+
+    def shown(self, is_imagej: bool) -> tuple[int, np.dtype[np.generic]]:
+        """Channels and type of the values as people see them, found with one pixel."""
+        stored = np.zeros((1, 1, prod(self.plane_shape[2:])), self.series.dtype)
+        pixel = seen(stored, self.series.keyframe, self.path, is_imagej)
+        return pixel.shape[2], np.dtype(pixel.dtype.newbyteorder("="))
 
     def read(self, plane: int) -> Pixels:
         """Decode one plane: `(H, W, C)`."""
@@ -122,7 +192,8 @@ class _Layout:
         if n_outer >= 0 and self.axes[n_outer:] == page.axes and {"Y", "X"} <= set(page.axes):
             return self._pages(key[:n_outer], key[n_outer:])
         require_memory(self.path, self.series.nbytes)
-        self._require_whole(list(self.series))
+        for page in self.series:
+            self._require(page)
         whole: Pixels = self.series.asarray().reshape(self.series.shape)
         return whole[key]
 
@@ -136,35 +207,34 @@ class _Layout:
             file.path, dtype, "r", offset=self.series.dataoffset, shape=self.series.shape
         )
 
+    def pages(self, plane: int) -> list[Any] | None:
+        """The pages that a plane lies on, one or one per channel; None if it shares them."""
+        n_outer = len(self.axes) - len(self.series.keyframe.axes)
+        page = self.series.keyframe
+        if n_outer < 0 or self.axes[n_outer:] != page.axes or not {"Y", "X"} <= set(page.axes):
+            return None
+        return [self.series[int(n)] for n in self._numbers(self._key(plane)[:n_outer]).ravel()]
+
+    def _numbers(self, outer: tuple[int | slice, ...]) -> NDArray[np.intp]:
+        lengths = self.series.shape[: len(outer)]
+        return np.asarray(np.arange(prod(lengths)).reshape(lengths)[outer])
+
     def _pages(self, outer: tuple[int | slice, ...], inner: tuple[int | slice, ...]) -> Pixels:
         """Decode the pages that the plane lies on: one, or one per channel."""
-        lengths = self.series.shape[: len(outer)]
-        numbers = np.arange(prod(lengths)).reshape(lengths)[outer]
+        numbers = self._numbers(outer)
         pages = [self.series[int(number)] for number in numbers.ravel()]
-        self._require_whole(pages)
-        planes = [page.asarray().reshape(self.series.keyframe.shape)[inner] for page in pages]
-        return np.stack(planes).reshape(*numbers.shape, *planes[0].shape)
-
-    def _require_whole(self, pages: list[Any]) -> None:
-        """Raise UnreadableImageError unless the file holds every byte that the pages point to."""
         for page in pages:
-            if page is None:
-                raise damaged(self.path, "TIFF")
-            require_memory(self.path, prod(page.chunks) * page.dtype.itemsize)
-            if not _holds(page):
-                raise damaged(self.path, "TIFF")
+            self._require(page)
+        planes = [page.asarray().reshape(self.series.keyframe.shape)[inner] for page in pages]
+        whole = planes[0] if len(planes) == 1 else np.stack(planes)
+        return whole.reshape(*numbers.shape, *planes[0].shape)
+
+    def _require(self, page: Any) -> None:
+        require_whole(page, self.path)
+        require_segments(page, self.path)
 
 
-def _holds(page: Any) -> bool:
-    """Say whether the file holds every byte that the page points to, and enough of them."""
-    ends = zip(page.dataoffsets, page.databytecounts, strict=True)
-    if any(offset + size > page.parent.filehandle.size for offset, size in ends):
-        return False
-    bits = prod(page.shape) * page.keyframe.bitspersample
-    return bool(page.keyframe.compression != 1 or sum(page.databytecounts) * 8 >= bits)
-
-
-def _seen(pixels: Pixels, page: Any, path: Path, is_imagej: bool) -> Pixels:
+def seen(pixels: Pixels, page: Any, path: Path, is_imagej: bool) -> Pixels:
     """Turn stored colours into what other viewers show."""
     photometric = page.photometric.name
     if photometric in ("YCBCR", "CIELAB", "ICCLAB", "ITULAB") and page.compression not in (6, 7):
@@ -196,7 +266,7 @@ def _opaque(pixels: Pixels, page: Any) -> Pixels:
     return without_alpha(pixels, premultiplied=extra[0] == "ASSOCALPHA")
 
 
-def _pixel_size(tiff: Any) -> tuple[float, float] | None:
+def pixel_size(tiff: Any) -> tuple[float, float] | None:
     """(row, column) size in micrometres if the file states one that can be believed."""
     if tiff.is_ome:
         return _ome_size(tiff.ome_metadata or "")
@@ -205,6 +275,7 @@ def _pixel_size(tiff: Any) -> tuple[float, float] | None:
         return None
     unit = _unit(tiff)
     size = unit / rows, unit / cols
+    size = size[::-1] if orientation(tiff) >= FIRST_ON_ITS_SIDE else size
     sane = all(math.isfinite(side) and side > 0 for side in size)
     return size if sane and (tiff.is_imagej or max(size) <= _LARGEST_PLAIN_PIXEL) else None
 
@@ -213,7 +284,7 @@ def _unit(tiff: Any) -> float:
     """Micrometres in the unit of the resolution tags, 0 where it is unknown or for printing."""
     if tiff.is_imagej:
         name = str((tiff.imagej_metadata or {}).get("unit", "")).replace("\\u00B5", "µ")
-        return _MICROMETRES.get(name, 0.0)
+        return MICROMETRES.get(name.lower(), 0.0)
     return 1e4 if tiff.pages[0].resolutionunit == 3 else 0.0
 
 
@@ -231,9 +302,4 @@ def _ome_size(xml: str) -> tuple[float, float] | None:
 def _ome_length(xml: str, name: str) -> float | None:
     pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", xml)
     attributes = dict(re.findall(r'(\w+)="([^"]*)"', pixels.group() if pixels else ""))
-    unit = _MICROMETRES.get(attributes.get(f"{name}Unit", "µm"), 0.0)
-    try:
-        length = float(attributes.get(name, 0)) * unit
-    except ValueError:
-        return None
-    return length if math.isfinite(length) and length > 0 else None
+    return micrometres(attributes.get(name, 0), attributes.get(f"{name}Unit", "µm"))
