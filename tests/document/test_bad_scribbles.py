@@ -207,6 +207,7 @@ ERASERS: list[Callable[[Document], None]] = [
 def test_a_category_is_erased_completely_while_a_run_is_on(
     steered: Document, live: Live, script: Script, erase: Callable[[Document], None]
 ) -> None:
+    steered.set_fill(False)  # so that the segmenter is asked
     script.is_open = False
     paint(steered, 1, [(6, 2), (6, 4)])
     paint(steered, 2, [(6, 12)])
@@ -262,6 +263,7 @@ def test_no_frame_of_an_older_stroke_is_shown() -> None:
 
 
 def test_no_more_than_one_run_is_behind(steered: Document, live: Live, script: Script) -> None:
+    steered.set_fill(False)  # so that the segmenter is asked
     script.is_open = False
     live.start()
     assert script.began.wait(SECONDS)

@@ -97,6 +97,8 @@ class Decoded:
         answers that they have given.
     is_last : bool
         Nothing better follows for these scribbles.
+    is_soon : bool
+        Something better follows from the same estimate.
     """
 
     labels: Labels
@@ -104,6 +106,7 @@ class Decoded:
     step: int
     total: int
     is_last: bool
+    is_soon: bool = False
 
 
 def decode(
@@ -147,8 +150,8 @@ def answers_of(
 ) -> Iterator[Decoded]:
     """Make labels of scores in flight, soon, and better ones after that where there are.
 
-    Where every label that competes is scribbled, the strokes alone decide, and they do so twice:
-    coarsely at once, then in full. Everywhere else the scores of the segmenter take part.
+    Where every label that competes is scribbled, the strokes alone decide, and they do so twice;
+    see `answers_of_strokes`. Everywhere else the scores of the segmenter take part.
 
     Yields
     ------
@@ -161,25 +164,92 @@ def answers_of(
     outlined = estimate.is_outlined and scribbles.is_empty
     shape = (estimate.scores.shape[1], estimate.scores.shape[2]) if outlined else guide.shape
     posterior, ids = _competitors(estimate, scribbles, context, shape=shape)
-    alone = len(ids) > 1 and set(ids) <= set(scribbles.categories)
-    for number, planes in enumerate(_refined(posterior, ids, scribbles, guide, alone=alone), 1):
-        shape = (planes.shape[1], planes.shape[2])
-        if alone and number < N_ANSWERS:
+    if len(ids) > 1 and set(ids) <= set(scribbles.categories):
+        yield from _answered(image, scribbles, ids, context=context)
+        return
+    planes = posterior if scribbles.is_empty else _carried(posterior, ids, scribbles, guide)
+    # Where outlines are there; or, while the first clusters form, a coarse answer in time beats
+    # a fine one too late.
+    is_coarse = outlined or (scribbles.is_empty and not estimate.is_last)
+    labels = np.asarray(ids, np.int32)[(enlarged if is_coarse else sharpened)(planes, guide)]
+    yield Decoded(
+        _pinned(labels, scribbles, context.locked),
+        _uncertainty(planes, ids, scribbles, context=context),
+        step=estimate.step,
+        total=estimate.total,
+        is_last=estimate.is_last,
+    )
+
+
+def strokes_decide(scribbles: Scribbles, context: Context) -> bool:
+    """Say whether the labels of an image depend on nothing but the strokes on it.
+
+    So it is where two categories or more are scribbled and may have the whole image: then no
+    segmenter need be asked.
+    """
+    is_free = context.named.is_empty and not context.locked.any()
+    return context.fill and is_free and len(scribbles.categories) > 1
+
+
+def answers_of_strokes(
+    image: Image, scribbles: Scribbles, *, context: Context | None = None
+) -> Iterator[Decoded]:
+    """Make labels of strokes that decide alone: coarsely at once, then in full.
+
+    Parameters
+    ----------
+    image : Image
+        The plane.
+    scribbles : Scribbles
+        Of two categories at least, and of the image's size; see `strokes_decide`.
+    context : Context or None
+        What the labels must respect; None: nothing.
+
+    Yields
+    ------
+    Decoded
+        One with `is_soon`, one with `is_last`.
+    """
+    scribbles.require_shape(image.shape)
+    context = context or Context.empty(image.shape)
+    return _answered(image, scribbles, scribbles.categories, context=context)
+
+
+def _answered(
+    image: Image, scribbles: Scribbles, ids: tuple[int, ...], *, context: Context
+) -> Iterator[Decoded]:
+    guide, ids = guide_of(image), tuple(sorted(ids))
+    answers = steered(lambda shape: _seeds(scribbles, ids, shape), len(ids), guide)
+    for number, answer in enumerate(answers, 1):
+        planes, is_soon = answer.numpy(), number < N_ANSWERS
+        if is_soon:
             labels = _moved(planes, ids, guide, context.previous)
-        elif not outlined and (estimate.is_last or not scribbles.is_empty):
-            labels = np.asarray(ids, np.int32)[sharpened(planes, guide)]
         else:
-            # Outlines are there; or, while the first clusters form, a coarse answer in time beats
-            # a fine one too late.
-            labels = np.asarray(ids, np.int32)[enlarged(planes, guide)]
-        settled = (_seeds(scribbles, ids, shape) >= 0) | _decided(context, shape)
+            labels = np.asarray(ids, np.int32)[sharpened(planes, guide)]
         yield Decoded(
             _pinned(labels, scribbles, context.locked),
-            Uncertainty.of(planes, ids, settled=settled, shape=image.shape),
-            step=number if alone else estimate.step,
-            total=N_ANSWERS if alone else estimate.total,
-            is_last=number == N_ANSWERS if alone else estimate.is_last,
+            _uncertainty(planes, ids, scribbles, context=context),
+            step=number,
+            total=N_ANSWERS,
+            is_last=not is_soon,
+            is_soon=is_soon,
         )
+
+
+def _carried(posterior: Planes, ids: tuple[int, ...], scribbles: Scribbles, guide: Guide) -> Planes:
+    """Probabilities with the scribbles carried along the edges of the image."""
+    seeds = _seeds(scribbles, ids, guide.shape)
+    carried: Planes = propagate_among(torch.from_numpy(posterior), seeds, guide.grid).numpy()
+    return carried
+
+
+def _uncertainty(
+    planes: Planes, ids: tuple[int, ...], scribbles: Scribbles, *, context: Context
+) -> Uncertainty:
+    """Doubt about each pixel that nobody has decided."""
+    shape = (planes.shape[1], planes.shape[2])
+    settled = (_seeds(scribbles, ids, shape) >= 0) | _decided(context, shape)
+    return Uncertainty.of(planes, ids, settled=settled, shape=scribbles.mosaic.shape)
 
 
 def _moved(planes: Planes, ids: tuple[int, ...], guide: Guide, before: Labels) -> Labels:
@@ -207,20 +277,6 @@ def _competitors(
     ids = (_category_ids if full else stable_ids)(posterior.argmax(axis=0), ids, context)
     posterior, ids = _with_every(scribbles.categories, *_grouped(posterior, ids))
     return _competing(posterior, ids, context, full=full)
-
-
-def _refined(
-    posterior: Planes, ids: tuple[int, ...], scribbles: Scribbles, guide: Guide, *, alone: bool
-) -> Iterator[Planes]:
-    """Probabilities with the scribbles carried along; if they decide alone, two answers."""
-    if scribbles.is_empty:
-        yield posterior
-    elif alone:
-        answers = steered(lambda shape: _seeds(scribbles, ids, shape), len(ids), guide)
-        yield from (planes.numpy() for planes in answers)
-    else:
-        seeds = _seeds(scribbles, ids, guide.shape)
-        yield propagate_among(torch.from_numpy(posterior), seeds, guide.grid).numpy()
 
 
 def _posterior(estimate: Estimate, shape: tuple[int, int]) -> tuple[Planes, tuple[int, ...]]:

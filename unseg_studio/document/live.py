@@ -15,7 +15,7 @@ from unseg_studio.document.state import RunStatus
 from unseg_studio.document.timeline import Moment, with_moment
 from unseg_studio.document.worker import Failure, Job, Worker
 
-SOON_MS = 8
+SOON_MS = 4
 PULL_MS = 33
 """How often a view should call `Live.pull`: soon for the first and for the last frame of a run, in
 between as often as eyes follow, so that the engine has the rest of the time."""

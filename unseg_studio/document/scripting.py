@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import Image, Scribbles
-from unseg_studio.document.decode import decode
-from unseg_studio.segmenters import Segmenter, default_segmenter, make_segmenter
+from unseg_studio.document.decode import Context
+from unseg_studio.document.solve import Fits, Run, solve
+from unseg_studio.segmenters import Segmenter, default_segmenter, make_segmenter, resolve_device
 
 Labels = NDArray[np.int32]
 
@@ -78,6 +79,8 @@ def segment(
     """
     drawn = Scribbles.empty(image.shape) if scribbles is None else scribbles
     drawn.require_shape(image.shape)
-    fit = segmenter(name, **parameters).fit(image, device)
-    (last,) = deque(fit.refine(drawn), maxlen=1)
-    return decode(last, image, drawn)
+    resolve_device(device)
+    method = segmenter(name, **parameters)
+    run = Run(image, method, drawn, Context.empty(image.shape), device, cold=True)
+    (last,) = deque(filter(None, solve(run, Fits(), lambda _: False)), maxlen=1)
+    return last.labels

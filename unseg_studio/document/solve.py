@@ -1,4 +1,4 @@
-"""One run of a segmenter as a stream of frames: fit, refine, decode.
+"""One run as a stream of frames: the segmenter fits and refines, or strokes decide; decode.
 
 Pure of threads and screens; the worker drives it, a script may do so too.
 """
@@ -6,15 +6,22 @@ Pure of threads and screens; the worker drives it, a script may do so too.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import NOTHING, Image, Mosaic, Scribbles, Tile
-from unseg_studio.document.decode import Context, answers_of
+from unseg_studio.document.decode import (
+    Context,
+    Decoded,
+    answers_of,
+    answers_of_strokes,
+    strokes_decide,
+)
 from unseg_studio.document.ground import grounded
 from unseg_studio.document.state import State
 from unseg_studio.refinement import Uncertainty, guide_of
@@ -111,7 +118,8 @@ class Frame:
     is_last : bool
         The settled result.
     memory : object
-        Where the segmenter stood; see `Fit.memory`.
+        Where the segmenter stood, see `Fit.memory`; None with a first answer, which a better one
+        follows at once.
     uncertainty : Uncertainty or None
         How sure the labels are; None: unknown.
     mosaic : Mosaic or None
@@ -171,8 +179,48 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
     """
     began = time.perf_counter()
     yield None
-    context = run.context
+    alone = strokes_decide(run.seeds, run.context)
     mosaic = run.around.proposal if isinstance(run.around, State) else None
+    for step in _steps_of_strokes(run, fits) if alone else _steps(run, fits, wanted):
+        if step is None:
+            yield None
+            continue
+        shown = step.shown
+        mosaic = Mosaic.of(shown.labels, like=mosaic)
+        yield Frame(
+            labels=shown.labels,
+            step=shown.step,
+            total=shown.total,
+            loss=step.loss,
+            n_labels=len(mosaic.areas),
+            seconds=time.perf_counter() - began,
+            is_last=shown.is_last,
+            memory=step.memory,
+            uncertainty=shown.uncertainty,
+            mosaic=mosaic,
+        )
+        if shown.is_last:
+            return
+
+
+class _Step(NamedTuple):
+    """Labels, and where the segmenter stood when it gave them."""
+
+    shown: Decoded
+    loss: float = float("nan")
+    memory: object = None
+
+
+def _steps_of_strokes(run: Run, fits: Fits) -> Iterator[_Step]:
+    """Nobody but the strokes is asked."""
+    if run.cold:
+        fits.forget()  # for the next run that asks the segmenter
+    return map(_Step, answers_of_strokes(run.image, run.seeds, context=run.context))
+
+
+def _steps(run: Run, fits: Fits, wanted: Wanted) -> Iterator[_Step | None]:
+    """The segmenter refines, None where nobody wanted to see what it has."""
+    context = run.context
     fit = fits.of(run)
     for estimate in fit.refine(run.seeds):
         if not (estimate.is_last or wanted(estimate)):
@@ -180,21 +228,7 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
             continue
         for shown in answers_of(estimate, run.image, run.seeds, context=context):
             context = context.followed_by(shown.labels)
-            mosaic = Mosaic.of(shown.labels, like=mosaic)
-            yield Frame(
-                labels=shown.labels,
-                step=shown.step,
-                total=shown.total,
-                loss=estimate.loss,
-                n_labels=len(mosaic.areas),
-                seconds=time.perf_counter() - began,
-                is_last=shown.is_last,
-                memory=fit.memory(),
-                uncertainty=shown.uncertainty,
-                mosaic=mosaic,
-            )
-        if shown.is_last:
-            return
+            yield _Step(shown, estimate.loss, None if shown.is_soon else fit.memory())
 
 
 @dataclass(frozen=True, eq=False)

@@ -134,7 +134,9 @@ class Classifiers:
 
     def posterior(self, views: torch.Tensor) -> torch.Tensor:
         """Probabilities of (V, N, F) pixels: (K, N) float32."""
-        known = torch.log_softmax(self.weights @ views.mT, dim=1).clamp_min(LEAST)
+        # A tall matrix times a narrow one is much quicker than the other way round.
+        logits = (views @ self.weights.mT).mT.contiguous()
+        known = torch.log_softmax(logits, dim=1).clamp_min(LEAST)
         return known.mean(dim=0).softmax(dim=0)
 
 
