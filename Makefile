@@ -13,7 +13,7 @@ VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),LIBGL_ALWAYS_SOFTWARE=
 
 export PYTHON
 
-.PHONY: run test test-napari test-napari-newest test-napari-oldest lint bench bench-scribbles bench-unsupervised bench-napari screenshots clean help system-app system-test
+.PHONY: run test kill-test test-napari test-napari-newest test-napari-oldest lint bench bench-scribbles bench-unsupervised bench-napari screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
@@ -36,6 +36,9 @@ test-napari-newest: $(VENVS)/newest/ready
 # The old one on new libraries is warned of what they will drop.
 test-napari-oldest: $(VENVS)/oldest/ready
 	$(call napari_tests,$(VENVS)/oldest,-W ignore::DeprecationWarning)
+
+kill-test: $(VENV)/ready-app
+	$(BIN)/python -m unseg_studio.project.kill_test --kills 200 $(KILL_ARGS)
 
 lint: $(VENV)/ready-test
 	$(BIN)/ruff check .
@@ -70,6 +73,7 @@ help:
 	@echo "make test         set up, then ruff, mypy, import-linter and all tests; PYTEST_ARGS='-k coco'"
 	@echo "make test-napari  the tests of the napari plugin with PyQt6, on the newest and on the oldest"
 	@echo "                  napari that is supported, each in an environment of its own"
+	@echo "make kill-test    kill a program at work 200 times, and look at what is left of its project"
 	@echo "make lint         ruff, mypy and import-linter only"
 	@echo "make bench        measure how fast a stroke is answered on this machine"
 	@echo "make bench-scribbles DATA=folder"

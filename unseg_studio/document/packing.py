@@ -49,6 +49,16 @@ class DamagedError(ValueError):
     """Bytes that are not what they should be."""
 
 
+_SIGNS = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    struct.error,
+    RuntimeError,  # what the decoder and endless brackets in JSON raise
+)
+
+
 @contextmanager
 def _damage_told() -> Iterator[None]:
     """Whatever damaged bytes lead to is one kind of error."""
@@ -56,7 +66,7 @@ def _damage_told() -> Iterator[None]:
         yield
     except DamagedError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, struct.error, RuntimeError) as error:
+    except _SIGNS as error:
         raise DamagedError(f"This part of the file is damaged ({error}).") from error
 
 
@@ -135,8 +145,8 @@ def mosaic_bytes(mosaic: Mosaic) -> bytes:
 
 def mosaic_of(data: bytes, shape: tuple[int, int]) -> Mosaic:
     """The plane again; `shape` is what it has to be."""
-    head, *tiles = parted(data)
     with _damage_told():
+        head, *tiles = parted(data)
         if struct.unpack("<II", head) != shape:
             raise DamagedError(f"A plane is not {shape[1]} x {shape[0]} px, as it should be.")
     blank = Mosaic.full(shape, 0)
@@ -166,8 +176,8 @@ def step_bytes(step: Step) -> bytes:
 
 def step_of(data: bytes, shape: tuple[int, int]) -> Step:
     """The step again, for an image of this (height, width)."""
-    text, numbers, *changes = parted(data)
     with _damage_told():
+        text, numbers, *changes = parted(data)
         told = json.loads(expanded(text, most=MOST_TEXT))
         values = {
             name: ValueChange(value_of(name, before), value_of(name, after))

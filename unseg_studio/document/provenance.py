@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import Any
 
 import unseg_studio
+from unseg_studio.data import Mosaic
 from unseg_studio.document.state import State
 
 _LIBRARIES = ("torch", "numpy", "opencv-python-headless", "scikit-image")
@@ -29,7 +30,11 @@ def provenance(state: State, *, device: str) -> dict[str, Any]:
         "method": state.segmenter.name,
         "parameters": asdict(state.segmenter),
         "device": device,
-        "scribbled_pixels": int((state.scribbles.ids > 0).sum()),
-        "corrected_pixels": int((state.edits.ids >= 0).sum()),
+        "scribbled_pixels": _pixels(state.scribbles.mosaic, above=0),
+        "corrected_pixels": _pixels(state.edits.mosaic, above=-1),
         "versions": versions(),
     }
+
+
+def _pixels(mosaic: Mosaic, *, above: int) -> int:
+    return sum(pixels for id_, pixels in mosaic.areas.items() if id_ > above)

@@ -8,6 +8,8 @@ with Project.create("cells.unseg") as project:
             document.paint([(40, 60)], radius=3)
         project.accept(entry.id, document)
     export(project.annotations(), "cells.json")
+
+A process that is killed loses at most the newest stroke; see `journal`.
 """
 
 from unseg_studio.project.accepted import Annotations

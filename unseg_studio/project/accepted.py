@@ -11,6 +11,7 @@ from typing import Any
 from unseg_studio.data import Annotation, Mosaic
 from unseg_studio.document.packing import DamagedError, mosaic_bytes, mosaic_of
 from unseg_studio.project.database import Database
+from unseg_studio.project.shelf import required_shape
 
 
 def put(
@@ -44,7 +45,8 @@ def take(database: Database, image: int) -> tuple[Mosaic, dict[str, object]] | N
         made = json.loads(text)
     except (ValueError, RecursionError, TypeError) as error:
         raise DamagedError(f"How image {image} was made cannot be read ({error}).") from error
-    return mosaic_of(labels, (height, width)), made if isinstance(made, dict) else {}
+    shape = required_shape(height, width)
+    return mosaic_of(labels, shape), made if isinstance(made, dict) else {}
 
 
 class Annotations:

@@ -17,8 +17,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from unseg_studio.project.lock import Lock
-from unseg_studio.project.schema import APPLICATION_ID, MIGRATIONS, migrate, require_known
-from unseg_studio.project.schema import version_of as schema_version
+from unseg_studio.project.schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    migrate,
+    own_tables,
+    require_known,
+    tables_of,
+    version_of,
+)
 
 Connection = sqlite3.Connection
 T = TypeVar("T")
@@ -76,6 +83,7 @@ class Database:
                 _require_whole(connection, self.path)
                 connection.execute("PRAGMA journal_mode = WAL")
                 migrate(connection, str(self.path))
+                _require_own_tables(connection, self.path)
         except BaseException:
             connection.close()
             raise
@@ -89,7 +97,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """What was written last, for the length of a with statement."""
-        with self._guard:
+        with self._guard, _explained(self.path):
             yield self._reader
 
     def write(self, job: Callable[[Connection], T]) -> T:
@@ -131,11 +139,14 @@ class Database:
         ProjectError
             If that is not possible.
         """
+        if path.exists():
+            _require_closed(path)
         part = path.with_name(f".{path.name}.part")
         try:
             with _explained(path):
                 part.unlink(missing_ok=True)
                 _copied(self._reader, part, self._guard, paths or {})
+                _remove_logs(path)
                 part.replace(path)
         finally:
             with suppress(OSError):
@@ -194,7 +205,7 @@ class Database:
 
     def _go_on_in_memory(self, error: Exception) -> None:
         memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        with self._guard:
+        with self._guard, _explained(self.path):
             self._reader.backup(memory)
             for connection in (self._writer, self._reader):
                 with suppress(sqlite3.Error):
@@ -219,6 +230,7 @@ def create(path: Path) -> None:
             f"The folder {path.parent} does not exist. Create it or choose another one."
         )
     with _explained(path):
+        _remove_logs(path)
         connection = _connected(path, "rwc")
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -279,9 +291,14 @@ def _connected(path: Path, mode: str) -> Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA trusted_schema = OFF")
+    try:
+        with _explained(path):
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA trusted_schema = OFF")
+    except ProjectError:
+        connection.close()
+        raise
     return connection
 
 
@@ -291,8 +308,8 @@ def _connected_to_read(path: Path) -> Connection:
         for mode in ("ro", "ro&immutable=1"):
             connection = _connected(path, mode)
             try:
-                require_known(schema_version(connection), str(path))
-                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                _require_current(connection, path)
+                _require_own_tables(connection, path)
                 return connection
             except sqlite3.OperationalError as error:
                 connection.close()
@@ -306,6 +323,24 @@ def _require_whole(connection: Connection, path: Path) -> None:
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise sqlite3.DatabaseError(found)
+
+
+def _require_current(connection: Connection, path: Path) -> None:
+    if version_of(connection) < len(MIGRATIONS):
+        raise ProjectError(
+            f"{path} was made by an earlier version of the program and has to be brought up to "
+            "date, for which it must be writable. Copy it elsewhere and open the copy."
+        )
+    require_known(version_of(connection), str(path))
+
+
+def _require_own_tables(connection: Connection, path: Path) -> None:
+    """A view or a trigger in the place of a table could do anything, such as never end."""
+    if tables_of(connection) != own_tables():
+        raise ProjectError(
+            f"{path} has other tables than this program makes, so it was changed by another one or "
+            "is damaged. Open a copy of it from before."
+        )
 
 
 def _in_transaction(connection: Connection, job: Callable[[Connection], T]) -> T:
@@ -336,6 +371,20 @@ def _copied(
         target.close()
 
 
+def _require_closed(path: Path) -> None:
+    """Raise ProjectError where another process works with a file that is to make way."""
+    lock, notice = _lock_of(path)
+    if lock is None:
+        raise ProjectError(f"{notice} Choose another name for the copy.")
+    lock.release()
+
+
+def _remove_logs(path: Path) -> None:
+    """What SQLite left beside a file that is gone would be taken for a part of the new one."""
+    for suffix in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 def _inode(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino
@@ -348,7 +397,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except ProjectError:
         raise
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # of names that are damaged
         raise ProjectError(_sentence(path, error)) from error
 
 
@@ -375,4 +424,6 @@ def _sentence(path: Path, error: Exception) -> str:
         return f"{path} cannot be used: {cause}"
     if isinstance(error, OSError) and error.strerror:
         return f"{path} cannot be used: {error.strerror}. Save a copy elsewhere."
-    return f"{error} Save a copy elsewhere." if error.args else f"{path} cannot be used."
+    if isinstance(error, UnicodeDecodeError):
+        return f"{path} cannot be used: {_ADVICE[sqlite3.SQLITE_CORRUPT]}"
+    return f"{error} Save a copy elsewhere."

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from unseg_studio.data import Image, Source
@@ -88,24 +88,25 @@ def require_status(status: str) -> None:
         raise ValueError(f"Unknown status {status!r}; accepted are {', '.join(STATUSES)}.")
 
 
-def kept_path(file: Path, folder: Path) -> str:
+def kept_path(file: str | Path, folder: Path) -> str:
     """A path as it is kept: relative to the folder of the project if both are in one folder.
 
     Files that have nothing in common with the project but the root of the disk stay absolute.
     """
-    file, folder = Path(os.path.abspath(file)), Path(os.path.abspath(folder))  # noqa: PTH100
+    own, root = os.path.abspath(file), os.path.abspath(folder)  # noqa: PTH100 - a link stays one
+    if own.startswith(root + os.sep):  # nearly always, and ten times as quick
+        return own[len(root) + 1 :].replace(os.sep, "/")
     try:
-        common = Path(os.path.commonpath([file, folder]))
+        common = os.path.commonpath([own, root])
     except ValueError:  # on several drives
-        return file.as_posix()
-    if common == Path(common.anchor):
-        return file.as_posix()
-    return Path(os.path.relpath(file, folder)).as_posix()
+        return Path(own).as_posix()
+    is_near = common != Path(common).anchor
+    return Path(os.path.relpath(own, root) if is_near else own).as_posix()
 
 
-def file_of(path: str, folder: Path) -> Path:
+def file_of(path: str, root: str) -> Path:
     """Where a kept path leads now; a null byte, which no file name holds, leads nowhere."""
-    return Path(os.path.normpath(folder / PurePosixPath(path.replace("\0", "?"))))
+    return Path(os.path.normpath(os.path.join(root, path.replace("\0", "?"))))  # noqa: PTH118
 
 
 # The table
@@ -120,17 +121,17 @@ FROM images LEFT JOIN thumbnails ON thumbnails.image = images.id ORDER BY id
 def read_entries(connection: sqlite3.Connection, folder: Path) -> dict[int, ImageEntry]:
     """Every image by its id, in one query; values that are none are as if never said."""
     rows = connection.execute(_SELECT)
-    root = Path(os.path.abspath(folder))  # noqa: PTH100 - a link stays one
+    root = os.path.abspath(folder)  # noqa: PTH100 - a link stays one
     return {row[0]: _entry(row, root) for row in rows}
 
 
-def _entry(row: tuple[Any, ...], folder: Path) -> ImageEntry:
+def _entry(row: tuple[Any, ...], root: str) -> ImageEntry:
     id_, path, plane, n_planes, *rest = row
     height, width, pixel_height, pixel_width, status, comment, uncertainty, seconds, small = rest
     return ImageEntry(
         id=id_,
         path=str(path),
-        file=file_of(str(path), folder),
+        file=file_of(str(path), root),
         plane=plane if isinstance(plane, int) else None,
         n_planes=n_planes if isinstance(n_planes, int) else 1,
         size=_pair(height, width, int),
@@ -143,9 +144,10 @@ def _entry(row: tuple[Any, ...], folder: Path) -> ImageEntry:
     )
 
 
-def _pair(first: Any, second: Any, kind: type) -> Any:
-    known = isinstance(first, kind) and isinstance(second, kind) and first > 0 and second > 0
-    return (first, second) if known else None
+def _pair(first: Any, second: Any, kind: type[int] | type[float]) -> Any:
+    if isinstance(first, kind) and isinstance(second, kind) and first > 0 < second:
+        return first, second
+    return None
 
 
 _INSERT = """

@@ -53,6 +53,9 @@ Found = list[tuple[int, bytes]]
 
 _BATCH = 100
 
+BREATH_S = 0.001
+"""Rest between two files, for those who are waited for."""
+
 
 class Fingerprinter:
     """Takes fingerprints in a thread of its own; files that cannot be read are left out.
@@ -84,7 +87,7 @@ class Fingerprinter:
     def _run(self) -> None:
         found: Found = []
         for id_, file in self._files:
-            if self._closing.is_set():
+            if self._closing.wait(BREATH_S):
                 break
             try:
                 found.append((id_, fingerprint(file)))

@@ -83,9 +83,13 @@ class Project:
     def __init__(self, store: Database) -> None:
         self.events = ProjectEvents(self)
         self._database = store
-        with store.reading() as connection:
-            self._entries = read_entries(connection, self.folder)
-            self._table = _read_categories(connection)
+        try:
+            with store.reading() as connection:
+                self._entries = read_entries(connection, self.folder)
+                self._table = _read_categories(connection)
+        except BaseException:
+            store.close()
+            raise
         self._shelves: dict[int, Shelf] = {}
         self._documents: WeakValueDictionary[int, Document] = WeakValueDictionary()
         self._fingerprinter: Fingerprinter | None = None
@@ -316,9 +320,11 @@ class Project:
             prints = dict(connection.execute(query).fetchall())
         missing = [(entry.id, entry.file) for entry in self.missing()]
         places, report = found_again(missing, prints, Path(folder))
-        own = Path(self.folder).absolute()
+        taken = {(entry.path, entry.plane) for entry in self._entries.values()}
         for id_, file in places.items():
-            self._change(id_, path=kept_path(file, own), file=file.absolute())
+            path = kept_path(file, self.folder)
+            if (path, self._entries[id_].plane) not in taken:  # which was added anew meanwhile
+                self._change(id_, path=path, file=file.absolute())
         self._take_fingerprints()
         self.events.images_changed.emit()
         return report
@@ -659,7 +665,7 @@ def _rows(
             "number for each, or one for all."
         )
     return [
-        (kept_path(Path(path), folder), plane, count or 1)
+        (kept_path(path, folder), plane, count or 1)
         for path, count in zip(paths, counts, strict=True)
         for plane in (range(count) if count is not None and count > 1 else (None,))
     ]
@@ -667,7 +673,14 @@ def _rows(
 
 def _read_categories(connection: Connection) -> tuple[Category, ...]:
     row = connection.execute("SELECT value FROM settings WHERE name = 'categories'").fetchone()
-    return categories_of(json.loads(row[0])) if row else (new_category(()),)
+    if row is None:
+        return (new_category(()),)
+    try:
+        return categories_of(json.loads(row[0]))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ProjectError(
+            f"The table of categories in this project is damaged ({error}). Open a copy of it."
+        ) from error
 
 
 def _write_categories(connection: Connection, *, text: str) -> None:

@@ -73,8 +73,11 @@ def found_again(
     files: Iterable[tuple[int, Path]], prints: Mapping[int, bytes], folder: Path
 ) -> tuple[dict[int, Path], RelinkReport]:
     """Look for missing files in a folder; where they are now, by id, and the report."""
-    candidates, places = Candidates(folder), {}
-    found, by_name, missing = [], [], []
+    candidates = Candidates(folder)
+    places: dict[int, Path] = {}
+    found: list[int] = []
+    by_name: list[int] = []
+    missing: list[int] = []
     for id_, file in files:
         known = prints.get(id_)
         place = candidates.same(file.name, known) if known else candidates.named(file.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 APPLICATION_ID = 0x556E5365
 """The first letters of the program's name: says that a SQLite file is a project."""
@@ -16,7 +17,7 @@ _TABLES = (
     """,
     """
     CREATE TABLE images (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         path TEXT NOT NULL,
         plane INTEGER,
         n_planes INTEGER NOT NULL,
@@ -137,6 +138,22 @@ def migrate(
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def tables_of(connection: sqlite3.Connection) -> set[tuple[str, str, str | None]]:
+    """Every table, index, view and trigger: kind, name, and how it was made."""
+    return set(connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall())
+
+
+@lru_cache(maxsize=1)
+def own_tables() -> frozenset[tuple[str, str, str | None]]:
+    """The tables as this version of the program makes them."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        migrate(connection, "a new project")
+        return frozenset(tables_of(connection))
+    finally:
+        connection.close()
 
 
 def require_known(version: int, name: str, *, newest: int = len(MIGRATIONS)) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from unseg_studio.data import Category, Edits, Image, Mosaic, Scribbles, Tile
+from unseg_studio.data.accepted import MAX_PIXELS
 from unseg_studio.data.boxes import size_of
 from unseg_studio.data.category import MAX_CATEGORY, PALETTE
 from unseg_studio.document.history import Record, Step, Undoable
@@ -157,7 +158,19 @@ def shape_on_shelf(database: Database, image: int) -> tuple[int, int] | None:
         row = connection.execute(
             "SELECT height, width FROM documents WHERE image = ?", (image,)
         ).fetchone()
-    return (int(row[0]), int(row[1])) if row else None
+    return required_shape(*row) if row else None
+
+
+def required_shape(height: object, width: object) -> tuple[int, int]:
+    """A shape that a file claims; raises DamagedError if no image has it."""
+    if (
+        isinstance(height, int)
+        and isinstance(width, int)
+        and height > 0 < width
+        and height * width <= MAX_PIXELS
+    ):
+        return height, width
+    raise DamagedError(f"The project claims that an image is {width} x {height} px.")
 
 
 def take(
@@ -193,16 +206,18 @@ def take(
         ).fetchall()
     planes = {name: _plane(tiles, name, shape) for name in PLANES}
     method, told = segmenter_of(_json(segmenter))
-    state = fresh_state(image, _completed(categories, planes), method).changed(
+    table = _completed(categories, planes)
+    state = fresh_state(image, table, method).changed(
         scribbles=Scribbles(planes["scribbles"]),
         named=Edits(planes["named"]),
         edits=Edits(planes["edits"]),
         proposal=planes["proposal"],
-        locks=_locks(locks),
+        locks=_locks(locks) & {category.id for category in table},
         fill=bool(fill),
     )
     steps = _steps(texts, shape, (database, id_))
-    record = Record(state, steps, max(0, min(int(n_done), len(steps))))
+    n_done = n_done if isinstance(n_done, int) else 0
+    record = Record(state, steps, max(0, min(n_done, len(steps))))
     return Taken(record, (told,) if told else ())
 
 
@@ -244,7 +259,7 @@ def _plane(tiles: list[tuple[str, int, bytes]], name: str, shape: tuple[int, int
     held: dict[int, Tile] = {}
     for plane, number, data in tiles:
         if plane == name:
-            if not 0 <= number < len(blank.tiles):
+            if not 0 <= int(number) < len(blank.tiles):
                 raise DamagedError(f"The project has a tile {number} beyond the image.")
             held[number] = tile_of(data, size_of(blank.box_of(number)))
     mosaic = blank.with_tiles(held)
