@@ -87,5 +87,5 @@ def test_what_a_format_refuses_comes_first(annotate):
 
 
 def test_an_unknown_format_is_refused(annotate, blobs):
-    with pytest.raises(ValueError, match="accepted are coco, png"):
-        preflight(annotate(blobs), "yolo")
+    with pytest.raises(ValueError, match="accepted are coco, coco-pan"):
+        preflight(annotate(blobs), "tiff")

@@ -5,34 +5,33 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from unseg_studio.data import PALETTE, Annotation, Category
-from unseg_studio.data.category import MAX_CATEGORY, is_color
+from unseg_studio.data import Annotation
 from unseg_studio.formats.atomic import write_files
 from unseg_studio.formats.base import Finding, Format, StartingLabels, merged_categories
-from unseg_studio.formats.numbering import free_ids, unique_name
+from unseg_studio.formats.indices import Row, category_csv, read_category_csv, starting_labels
+from unseg_studio.formats.pixels import N_INDICES, indexed_png, painted, palette_of
 from unseg_studio.formats.reading import read_bytes
 
-MAX_INDEX = 255
+MAX_INDEX = N_INDICES - 1
 """Highest category id that a palette has room for."""
 
 LARGEST_FILE = 1 << 30
-LARGEST_TABLE = 1 << 20
 
-_COLUMNS = ("id", "name", "color", "kind")
 _ID_MODES = ("1", "L", "P", "I", "I;16", "I;16B")
+_COLOR_MODES = ("RGB", "RGBA")
 _UNREADABLE = (
     OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error,
     PIL.Image.DecompressionBombError,
@@ -68,11 +67,11 @@ def write_png(
             "Export them one by one, or as COCO."
         )
     categories = merged_categories(given)
-    labels = given[0].labels()
-    _require_indices(labels)
+    require_indices(given[0])
+    indices = painted(given[0], dtype="uint8")
     write_files({
-        Path(path): _png(labels.astype(np.uint8), categories),
-        category_table(path): _csv(categories),
+        Path(path): indexed_png(indices, palette_of(categories)),
+        category_table(path): category_csv(categories),
     })  # fmt: skip
 
 
@@ -81,33 +80,14 @@ def category_table(path: str | Path) -> Path:
     return Path(path).with_suffix(".categories.csv")
 
 
-def _require_indices(labels: NDArray[np.int32]) -> None:
-    highest = int(labels.max(initial=0))
-    if highest > MAX_INDEX:
+def require_indices(annotation: Annotation, *, highest: int = MAX_INDEX, what: str = "") -> None:
+    """Raise ValueError where an id occurs that a palette has no room for."""
+    found = max((region.category for region in annotation.regions), default=0)
+    if found > highest:
         raise ValueError(
-            f"The category id {highest} occurs; an indexed PNG has room for ids up to {MAX_INDEX}. "
-            "Give the category a lower id, or export as COCO."
+            f"The category id {found} occurs; {what or 'an indexed PNG'} has room for ids up to "
+            f"{highest}. Give the category a lower id, or export as COCO."
         )
-
-
-def _png(indices: NDArray[np.uint8], categories: Sequence[Category]) -> bytes:
-    palette = np.zeros((MAX_INDEX + 1, 3), np.uint8)
-    for category in categories:
-        if category.id <= MAX_INDEX:
-            palette[category.id] = category.rgb
-    image = PIL.Image.fromarray(indices).convert("L")
-    image.putpalette(palette.tobytes())
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=False, bits=8)
-    return buffer.getvalue()
-
-
-def _csv(categories: Sequence[Category]) -> bytes:
-    text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(_COLUMNS)
-    rows.writerows((c.id, c.name, c.color, c.kind) for c in categories)
-    return text.getvalue().encode("utf-8")
 
 
 def read_png(path: str | Path, *, shape: Shape, file_name: str = "") -> StartingLabels:
@@ -132,69 +112,67 @@ def read_png(path: str | Path, *, shape: Shape, file_name: str = "") -> Starting
     ValueError
         If it is no PNG of ids, is damaged or of another size, or its CSV is.
     """
-    values, palette = _pixels(Path(path), shape)
-    table = _read_csv(category_table(path))
-    # A row past the ids that occur is a category of the project all the same.
-    given = sorted({int(v) for v in np.unique(values) if v} | set(table))
-    if len(given) > MAX_CATEGORY:
+    return read_indexed(Path(path), read_category_csv(category_table(path)), shape=shape)
+
+
+def read_indexed(path: Path, table: Mapping[int, Row], *, shape: Shape) -> StartingLabels:
+    """Read the PNG alone, with what a table says about its values; see `read_png`."""
+    values, palette = read_indices(path, shape=shape)
+    return starting_labels(values, table, path=path, colors=palette)
+
+
+def read_colors(path: Path, *, shape: Shape) -> NDArray[np.uint8]:
+    """Read a PNG of colours, (H, W, 3), whose meaning somebody else knows.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `read_png`.
+    """
+    pixels, mode, _ = _decoded(path, shape, _COLOR_MODES)
+    if pixels is None:
         raise ValueError(
-            f"{path} holds {len(given)} different values; accepted are ids of up to "
-            f"{MAX_CATEGORY} categories. Is it an image rather than a mask?"
+            f"{path} holds no colours ({mode}); accepted are PNGs of red, green and blue. "
+            "Choose the file that belongs to this image."
         )
-    ids = free_ids(given)
-    names: set[str] = set()
-    categories = []
-    for value, id_ in zip(given, ids, strict=True):
-        category = _category(table.get(value, {}), id_, taken=names, color=palette.get(value))
-        names.add(category.name)
-        categories.append(category)
-    moved = sum(value != id_ for value, id_ in zip(given, ids, strict=True))
-    note = f"{moved} categories got new ids, since theirs are not 1 to {MAX_CATEGORY}."
-    labels = _renumbered(values, given, ids)
-    ordered = tuple(sorted(categories, key=lambda category: category.id))
-    return StartingLabels(ordered, labels, (note,) if moved else ())
+    return np.ascontiguousarray(pixels[..., :3])
 
 
-def _renumbered(
-    values: NDArray[np.int32], given: Sequence[int], ids: Sequence[int]
-) -> NDArray[np.int32]:
-    old = np.array([0, *given], np.int64)  # ascending
-    new = np.array([0, *ids], np.int32)
-    return new[np.searchsorted(old, values)]
+def read_indices(path: Path, *, shape: Shape) -> tuple[NDArray[np.integer], dict[int, str]]:
+    """Values (H, W), and the palette's colour of each, if the file has one.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `read_png`.
+    """
+    values, mode, colors = _decoded(path, shape, _ID_MODES)
+    if values is None:
+        raise ValueError(
+            f"{path} holds colours ({mode}) instead of ids; accepted are indexed and grey PNGs of "
+            "8 or 16 bits, one value per category. Convert it to one of those first."
+        )
+    return values.astype(np.uint8) if values.dtype == bool else values, colors
 
 
-def _category(row: dict[str, str], id_: int, *, taken: set[str], color: str | None) -> Category:
-    chosen = row.get("color") or color or ""
-    fallback = PALETTE[(id_ - 1) % len(PALETTE)]
-    return Category(
-        id_,
-        unique_name(row.get("name"), id_, taken=taken),
-        chosen if is_color(chosen) else fallback,
-        "stuff" if row.get("kind") == "stuff" else "thing",
-    )
-
-
-def _pixels(path: Path, shape: Shape) -> tuple[NDArray[np.int32], dict[int, str]]:
-    """Values (H, W) int32 and the palette's colour of each, if the file has one."""
+def _decoded(
+    path: Path, shape: Shape, modes: Sequence[str]
+) -> tuple[NDArray[Any] | None, str, dict[int, str]]:
+    """The pixels, unless the mode is another one; the mode, and the palette's colours."""
     data = read_bytes(path, limit=LARGEST_FILE)
     with warnings.catch_warnings(), _unreadable(path):
         # The size is compared before a single pixel is unpacked, which is bound enough.
         warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
         with PIL.Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             size, mode = (image.height, image.width), image.mode
-            values = np.array(image) if size == shape and mode in _ID_MODES else None
+            pixels = np.array(image) if size == shape and mode in modes else None
             colors = _colors(image) if mode == "P" else {}
     if size != shape:
         raise ValueError(
             f"{path} is {size[1]} x {size[0]} px, the open image is {shape[1]} x {shape[0]} px; "
             "accepted are masks of its size. Choose the file that belongs to this image."
         )
-    if values is None:
-        raise ValueError(
-            f"{path} holds colours ({mode}) instead of ids; accepted are indexed and grey PNGs of "
-            "8 or 16 bits, one value per category. Convert it to one of those first."
-        )
-    return values.astype(np.int32), colors
+    return pixels, mode, colors
 
 
 def _colors(image: PIL.Image.Image) -> dict[int, str]:
@@ -221,26 +199,10 @@ class _unreadable:  # noqa: N801 - read as a word: with _unreadable(path)
             ) from error
 
 
-def _read_csv(path: Path) -> dict[int, dict[str, str]]:
-    """Rows of the category table by id; nothing where there is no file."""
-    if not path.exists():
-        return {}
-    try:
-        text = read_bytes(path, limit=LARGEST_TABLE).decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
-        table = {int(row["id"]): {k: v for k, v in row.items() if k and v} for row in rows}
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
-        raise ValueError(
-            f"{path} is no table of categories; accepted is a CSV in UTF-8 with the columns "
-            f"{', '.join(_COLUMNS)}. Mend it, or remove it to have categories named by id."
-        ) from error
-    return {id_: row for id_, row in table.items() if id_ > 0}
-
-
 def check_png(annotation: Annotation, options: PngOptions) -> Iterator[Finding]:
     """Tell whether the ids fit."""
     try:
-        _require_indices(annotation.labels())
+        require_indices(annotation)
     except ValueError as error:
         yield Finding("error", str(error))
 

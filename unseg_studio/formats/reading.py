@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,15 +20,8 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
     ValueError
         If it is empty or larger.
     """
-    try:
-        with path.open("rb") as file:
-            data = _up_to(file, limit + 1)
-    except OSError as error:
-        told = type(error)(
-            f"{path} cannot be read: {error.strerror}. Check the path and its permissions."
-        )
-        told.errno = error.errno
-        raise told from error
+    with readable(path) as file:
+        data = _up_to(file, limit + 1)
     if not data:
         raise ValueError(f"{path} is empty; choose a file with content.")
     if len(data) > limit:
@@ -35,6 +30,26 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
             "split it first."
         )
     return data
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to be read.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or read within the block, in a sentence.
+    """
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        told = type(error)(
+            f"{path} cannot be read: {error.strerror}. Check the path and its permissions."
+        )
+        told.errno = error.errno
+        raise told from error
 
 
 def _up_to(file: BinaryIO, limit: int) -> bytes:

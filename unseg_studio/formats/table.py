@@ -11,9 +11,35 @@ from unseg_studio.data import Annotation
 from unseg_studio.formats.atomic import make_folder
 from unseg_studio.formats.base import Format, StartingLabels
 from unseg_studio.formats.coco import COCO
+from unseg_studio.formats.cvat import CVAT
+from unseg_studio.formats.labelme import LABELME
+from unseg_studio.formats.ome_tiff import OME_TIFF
+from unseg_studio.formats.ome_zarr import OME_ZARR
+from unseg_studio.formats.panoptic import PANOPTIC
 from unseg_studio.formats.png import PNG
+from unseg_studio.formats.png_folder import PNG_FOLDER
+from unseg_studio.formats.qupath import QUPATH
+from unseg_studio.formats.stuff import STUFF
+from unseg_studio.formats.voc import VOC
+from unseg_studio.formats.yolo import YOLO
 
-FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (COCO, PNG)}
+FORMATS: dict[str, Format] = {
+    format_.name: format_
+    for format_ in (
+        COCO,
+        PANOPTIC,
+        STUFF,
+        VOC,
+        PNG,
+        PNG_FOLDER,
+        OME_TIFF,
+        OME_ZARR,
+        YOLO,
+        LABELME,
+        CVAT,
+        QUPATH,
+    )
+}
 
 
 def format_named(name: str) -> Format:
