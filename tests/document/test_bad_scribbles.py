@@ -326,3 +326,17 @@ def test_a_name_of_a_cluster_and_strokes_of_one_category_live_together() -> None
         document.name_cluster(cluster, 1)
         paint(document, 2, [(20, 20)])
         assert 2 in labels_after(document, live)
+
+
+def test_where_the_strokes_decide_no_segmenter_is_asked(
+    steered: Document, live: Live, script: Script
+) -> None:
+    steered.set_scribbles(Scribbles.empty(steered.image.shape).painted([(6, 2)], 1, radius=1))
+    labels_after(steered, live)
+    n_asked = len(script.fits_of_runs)
+    paint(steered, 2, [(6, 12)])
+    assert set(np.unique(labels_after(steered, live))) == {1, 2}
+    assert len(script.fits_of_runs) == n_asked
+    steered.set_fill(False)
+    labels_after(steered, live)
+    assert len(script.fits_of_runs) == n_asked + 1
