@@ -147,10 +147,10 @@ def test_a_folder_is_said_to_be_one(tmp_path):
         read_image(tmp_path)
 
 
-def test_a_zarr_folder_is_said_to_be_one(tmp_path):
+def test_a_zarr_folder_without_an_image_gives_a_sentence(tmp_path):
     (tmp_path / "a.zarr").mkdir()
     (tmp_path / "a.zarr" / ".zgroup").write_text("{}")
-    with pytest.raises(IsADirectoryError, match="Zarr folder, which cannot be read yet"):
+    with pytest.raises(ValueError, match=r"a\.zarr is a damaged or incomplete OME-Zarr"):
         read_image(tmp_path / "a.zarr")
 
 

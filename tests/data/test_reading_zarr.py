@@ -177,7 +177,7 @@ def test_another_zip_file_is_no_image(tmp_path):
 def test_a_plate_says_what_to_open(tmp_path):
     group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
     group.attrs["plate"] = {"wells": [{"path": "A/1"}]}
-    with pytest.raises(ValueError, match="is a plate of many images; .* such as A/1/0"):
+    with pytest.raises(ValueError, match=r"is a plate of many images; .* such as A/1/0"):
         read_image(tmp_path / "a.zarr")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from unseg_studio.data.accepted import (
     ACCEPTED,
+    IMAGE_SUFFIXES,
     Decoded,
     UnreadableImageError,
     require_plane,
@@ -74,7 +75,9 @@ def _stack_axes(picture: Any) -> dict[str, int]:
 
 
 def _opened(path: Path) -> Any:
-    if importlib.util.find_spec("bioio") is None:
+    # bioio takes seconds to load and chooses its readers by the names of files.
+    strange = path.suffix.lower() not in ("", *IMAGE_SUFFIXES)
+    if not strange or importlib.util.find_spec("bioio") is None:
         raise UnreadableImageError(_missing(path))
     import bioio
     import bioio_base.exceptions as said

@@ -20,6 +20,7 @@ from unseg_studio.data.accepted import (
     Decoded,
     UnreadableImageError,
     damaged,
+    require_content,
     require_memory,
     require_plane,
     require_size,
@@ -231,6 +232,9 @@ class Layout:
 
     def _require(self, page: Any) -> None:
         require_whole(page, self.path)
+        # Tiles may be left out, but not nearly all of them where all are to be read.
+        claimed = prod(page.shape) * page.dtype.itemsize
+        require_content(self.path, claimed, sum(page.databytecounts))
         require_segments(page, self.path)
 
 

@@ -82,7 +82,8 @@ def require_whole(page: Any, path: Path) -> None:
     require_memory(path, tile)
     if not holds(page):
         raise damaged(path, "TIFF")
-    require_content(path, prod(page.shape) * page.dtype.itemsize, sum(page.databytecounts))
+    n_stored = sum(size > 0 for size in page.databytecounts)
+    require_content(path, n_stored * tile, sum(page.databytecounts))
     if page.compression not in _KNOWN:
         raise UnreadableImageError(
             f"{path} is compressed with {_name(page.compression)}; accepted are LZW, Deflate, "
