@@ -2,7 +2,8 @@
 
 A pixel (R, G, B) belongs to the segment R + 256 G + 65536 B, black to none. The folder is laid out
 as datumaro and CVAT have it: `annotations/panoptic_train.json`, `annotations/panoptic_train/*.png`;
-without a split the part is called `default`.
+without a split the part is called `default`. Images are not copied: they go into `images`, which
+datumaro wants to be there.
 """
 
 from __future__ import annotations
@@ -66,10 +67,13 @@ def _files(annotations: Iterable[Annotation]) -> Iterator[tuple[str, bytes]]:
         yield f"annotations/panoptic_{name}.json", _content(entries, register.categories)
 
 
-def _colored(segments: NDArray[Any]) -> bytes:
+def _colored(segments: NDArray[np.uint32]) -> bytes:
     """A PNG of segment numbers: the three lower bytes of each, the lowest first."""
-    numbers = np.ascontiguousarray(segments, "<u4").view(np.uint8).reshape(*segments.shape, 4)
-    return rgb_png(numbers[..., :3].copy())
+    colors = np.zeros((*segments.shape, 3), np.uint8)
+    for channel in range(3):
+        if int(segments.max(initial=0)) >> 8 * channel:
+            colors[..., channel] = (segments >> 8 * channel).astype(np.uint8)
+    return rgb_png(colors)
 
 
 def _image(annotation: Annotation, number: int) -> Entry:

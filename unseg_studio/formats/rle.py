@@ -32,10 +32,7 @@ def run_lengths(patch: Patch, shape: Shape) -> NDArray[np.int64]:
         Their sum is height x width. The first is 0 where the first pixel is set.
     """
     height, width = shape
-    columns = np.pad(patch.mask.T.astype(np.int8), ((0, 0), (1, 1)))
-    change = np.diff(columns, axis=1)
-    offset = patch.cols.start * height + patch.rows.start
-    starts, ends = (_positions(change == sign, height) + offset for sign in (1, -1))
+    starts, ends = _runs_of(patch, height)
     if not starts.size:
         return np.array([height * width])
     apart = starts[1:] != ends[:-1]  # otherwise a run goes on at the top of the next column
@@ -45,9 +42,18 @@ def run_lengths(patch: Patch, shape: Shape) -> NDArray[np.int64]:
     return counts[:-1] if turns[-1] == height * width else counts
 
 
-def _positions(where: Mask, height: int) -> NDArray[np.int64]:
-    columns, rows = np.nonzero(where)
-    return columns * height + rows
+def _runs_of(patch: Patch, height: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where runs start and end, counted column after column of the plane; none spans two."""
+    rows, cols = patch.mask.shape
+    apart = np.zeros((cols, rows + 1), bool)  # one pixel of nothing ends every column
+    apart[:, :rows] = patch.mask.T
+    flat = apart.ravel()
+    turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    if flat.size and flat[0]:
+        turns = np.r_[0, turns]
+    column, row = np.divmod(turns, rows + 1)
+    places = (column + patch.cols.start) * height + row + patch.rows.start
+    return places[0::2], places[1::2]
 
 
 def patch_of_runs(counts: NDArray[np.int64], shape: Shape) -> Patch:
