@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import FIRST_CLUSTER, Annotation, cluster_ids
-from unseg_studio.formats.base import Finding
+from unseg_studio.formats import geometry
+from unseg_studio.formats.base import Finding, Severity, image_name
 from unseg_studio.formats.table import format_named, options_for
+from unseg_studio.formats.targets import judged, target_named
 
 TINY = 4
 """Regions of fewer pixels are dropped by several tools when they read."""
@@ -25,6 +30,7 @@ def preflight(
     *,
     options: Any = None,
     labels: NDArray[np.int32] | None = None,
+    target: str | None = None,
 ) -> tuple[Finding, ...]:
     """Tell what would be left out or changed if this were exported now.
 
@@ -38,6 +44,8 @@ def preflight(
         An instance of the format's options; None for its defaults.
     labels : ndarray, (H, W) int32, or None
         The labels that are shown, to count the clusters without a name, which are left out.
+    target : str or None
+        A key of `TARGETS`: the tool that will read the file, to tell what it rejects or changes.
 
     Returns
     -------
@@ -47,17 +55,145 @@ def preflight(
     Raises
     ------
     ValueError
-        If the format is unknown or the options belong to another one.
+        If the format or the target is unknown, or the options belong to another format.
     """
     chosen = format_named(format)
+    options = options_for(chosen, options)
+    tool = target_named(target) if target else None
     found = [
         *_about_content(annotation),
         *_about_clusters(labels),
         *_about_regions(annotation),
-        *chosen.check(annotation, options_for(chosen, options)),
+        *chosen.check(annotation, options),
+        *(judged(annotation, format, options, target=tool) if tool else ()),
     ]
+    return _gravest_first(found)
+
+
+def _gravest_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
     gravity = {"error": 0, "warning": 1, "note": 2}
     return tuple(sorted(found, key=lambda finding: gravity[finding.severity]))
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What an export of many images would write, and what would get lost.
+
+    Parameters
+    ----------
+    n_images : int
+        How many there are.
+    regions : mapping of str to int
+        How many regions of each category, by its name; 0 where there is none.
+    images : mapping of str to int
+        In how many images each category occurs.
+    without_labels : tuple of str
+        Names of images without a region.
+    n_tiny : int
+        Regions of fewer than `TINY` pixels.
+    n_with_holes : int
+        Regions with holes.
+    duplicates : tuple of str
+        Names that more than one image has.
+    findings : tuple of Finding
+        Gravest first; of those that several images have, one, and in how many.
+    """
+
+    n_images: int
+    regions: Mapping[str, int]
+    images: Mapping[str, int]
+    without_labels: tuple[str, ...]
+    n_tiny: int
+    n_with_holes: int
+    duplicates: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def preflight_all(
+    annotations: Iterable[Annotation],
+    format: str = "coco",
+    options: Any = None,
+    *,
+    target: str | None = None,
+) -> Preflight:
+    """Tell what an export of these images would write; asked for one by one.
+
+    Parameters
+    ----------
+    annotations : iterable of Annotation
+        What would be written.
+    format, options, target
+        As for `preflight`.
+
+    Raises
+    ------
+    ValueError
+        As `preflight`.
+    """
+    count = _Count()
+    for annotation in annotations:
+        count.add(annotation, preflight(annotation, format, options=options, target=target))
+    return count.told()
+
+
+class _Count:
+    """What is added up over the images."""
+
+    def __init__(self) -> None:
+        self._names: Counter[str] = Counter()
+        self._regions: Counter[str] = Counter()
+        self._images: Counter[str] = Counter()
+        self._without: list[str] = []
+        self._n_tiny = self._n_with_holes = 0
+        self._found: dict[tuple[Severity, str], tuple[str, int]] = {}
+
+    def add(self, annotation: Annotation, found: Iterable[Finding]) -> None:
+        """Take one image into account."""
+        name = image_name(annotation.source)
+        self._names[name] += 1
+        names = {category.id: category.name for category in annotation.categories}
+        for known in names.values():
+            self._regions[known] += 0
+            self._images[known] += 0
+        used = [names.get(region.category, "") for region in annotation.regions]
+        self._regions.update(used)
+        self._images.update(set(used))
+        if not used:
+            self._without.append(name)
+        self._n_tiny += sum(region.area < TINY for region in annotation.regions)
+        patches = [geometry.tight(region.patch) for region in annotation.regions]
+        self._n_with_holes += sum(geometry.has_holes(p, touching=False) for p in patches)
+        for finding in found:
+            # The same sentence with other figures is the same finding.
+            key = finding.severity, re.sub(r"[\d.]+|'[^']*'", "#", finding.sentence)
+            first, n = self._found.get(key, (finding.sentence, 0))
+            self._found[key] = first, n + 1
+
+    def told(self) -> Preflight:
+        """What there is to say after the last image."""
+        duplicates = tuple(name for name, n in self._names.items() if n > 1)
+        found = [
+            Finding(severity, sentence if n == 1 else f"In {n} images: {sentence}")
+            for (severity, _), (sentence, n) in self._found.items()
+        ]
+        if duplicates:
+            found.append(
+                Finding(
+                    "error",
+                    f"More than one image is called {duplicates[0]!r}; rename one of them, or "
+                    "leave it out.",
+                )
+            )
+        return Preflight(
+            n_images=self._names.total(),
+            regions=dict(self._regions),
+            images=dict(self._images),
+            without_labels=tuple(self._without),
+            n_tiny=self._n_tiny,
+            n_with_holes=self._n_with_holes,
+            duplicates=duplicates,
+            findings=_gravest_first(found),
+        )
 
 
 def _about_content(annotation: Annotation) -> Iterator[Finding]:

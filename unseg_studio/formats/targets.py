@@ -1,0 +1,160 @@
+"""Tools that exported files are meant for: what each takes, rejects and changes.
+
+Every fact says where it comes from: "read" is the source of the tool or its importer, "issue" its
+tracker, "docs" its documentation, "measured" was tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from unseg_studio.data import Annotation, Patch
+from unseg_studio.formats import geometry
+from unseg_studio.formats.base import Finding
+from unseg_studio.formats.coco import CocoOptions
+
+Judge = Callable[[Annotation, str, Any], Iterable[Finding]]
+"""From an annotation, the name of a format and its options."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One tool.
+
+    Parameters
+    ----------
+    name, title : str
+        How programs and people call it.
+    formats : tuple of str
+        Keys of `FORMATS` that it reads, the best first.
+    judge : callable
+        What it would do to an annotation in one of those formats.
+    """
+
+    name: str
+    title: str
+    formats: tuple[str, ...]
+    judge: Judge
+
+
+def target_named(name: str) -> Target:
+    """Look a tool up.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; lists those that there are.
+    """
+    if name not in TARGETS:
+        raise ValueError(f"Unknown target {name!r}; accepted are {', '.join(TARGETS)}.")
+    return TARGETS[name]
+
+
+def judged(
+    annotation: Annotation, format: str, options: Any, *, target: Target
+) -> Iterator[Finding]:
+    """Tell what a tool would reject or change."""
+    if format in target.formats:
+        yield from target.judge(annotation, format, options)
+    else:
+        yield Finding(
+            "warning",
+            f"{target.title} does not read this format; it reads {', '.join(target.formats)}. "
+            "Choose one of those.",
+        )
+
+
+def _cvat(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
+    # read: datumaro's COCO importer makes polygons of the parts of an object, with one group.
+    if format == "coco" and _polygons(options) and (n := _in_parts(annotation)):
+        yield Finding(
+            "note",
+            f"CVAT will open {n} region(s) of several parts as several shapes in one group; "
+            "run lengths keep them together.",
+        )
+
+
+def _label_studio(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
+    # read: the COCO importer of label-studio-sdk takes polygons only and says "RLE not supported".
+    if format != "coco" or not annotation.regions:
+        return
+    if not _polygons(options):
+        yield Finding(
+            "warning",
+            "Label Studio rejects run lengths when it imports COCO; choose polygons, and fill "
+            "holes.",
+        )
+        return
+    if options.holes == "rle" and (n := _with_holes(annotation)):
+        yield Finding(
+            "warning",
+            f"Label Studio rejects the run lengths of {n} region(s) with holes; fill the holes.",
+        )
+    # read: each part of an annotation becomes a region of its own.
+    if n := _in_parts(annotation):
+        yield Finding("note", f"Label Studio will make several regions of {n} region(s) in parts.")
+
+
+def _fiftyone(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
+    # read: masks are cut to the box; objects whose box rounds to nothing are skipped.
+    if format == "coco" and (n := sum(min(region.box[2:]) < 2 for region in annotation.regions)):
+        yield Finding("note", f"FiftyOne may skip {n} region(s) of a single row or column.")
+
+
+def _ultralytics(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
+    # docs: one line holds one polygon, which has no holes.
+    if n := _with_holes(annotation):
+        yield Finding("note", f"Ultralytics knows no holes; those of {n} region(s) need a bridge.")
+
+
+def _detectron2(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
+    # docs: run lengths are read where INPUT.MASK_FORMAT is "bitmask"; its default is "polygon".
+    if format == "coco" and annotation.regions and not _polygons(options):
+        yield Finding("note", 'Detectron2 reads run lengths with INPUT.MASK_FORMAT = "bitmask".')
+
+
+def _qupath(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
+    # docs: objects are imported onto the image that is open; names of images are not looked at.
+    yield from ()
+
+
+def _polygons(options: Any) -> bool:
+    return isinstance(options, CocoOptions) and options.segmentation != "rle"
+
+
+def _with_holes(annotation: Annotation) -> int:
+    patches = (geometry.tight(region.patch) for region in annotation.regions)
+    return sum(geometry.has_holes(patch, touching=False) for patch in patches)
+
+
+def _in_parts(annotation: Annotation) -> int:
+    return sum(_n_parts(region.patch) > 1 for region in annotation.regions)
+
+
+def _n_parts(patch: Patch) -> int:
+    n, _ = cv2.connectedComponents(patch.mask.view(np.uint8), connectivity=4)
+    return int(n) - 1
+
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        # docs: "Supported annotation formats"; measured: datumaro 1.13.12 reads panoptic and VOC.
+        Target("cvat", "CVAT", ("cvat", "coco", "voc", "yolo"), _cvat),
+        # docs: "Import pre-annotations"; read: converters of label-studio-sdk.
+        Target("label-studio", "Label Studio", ("coco", "yolo"), _label_studio),
+        # docs: dataset types COCODetection, ImageSegmentationDirectory, YOLOv5, VOCDetection.
+        Target("fiftyone", "FiftyOne", ("coco", "png-folder", "cvat", "voc", "yolo"), _fiftyone),
+        # docs: "Instance segmentation datasets".
+        Target("ultralytics", "Ultralytics", ("yolo",), _ultralytics),
+        # docs: "Use custom datasets", register_coco_instances, register_coco_panoptic.
+        Target("detectron2", "Detectron2", ("coco", "coco-panoptic", "png-folder"), _detectron2),
+        # docs: "Exporting and importing objects".
+        Target("qupath", "QuPath", ("qupath",), _qupath),
+    )
+}
