@@ -133,6 +133,8 @@ class Layout:
                 f"{path} stores the axes {series.axes!r} of shape {series.shape}; accepted are "
                 "images with one Y and one X axis. Save single planes instead."
             )
+        if 0 in series.shape:
+            raise damaged(path, "TIFF")
         require_size(path, layout.plane_shape, series.dtype.itemsize)
         return layout
 

@@ -115,7 +115,8 @@ def _grid(series: Any, tiff: Any, path: Path, plane: int) -> TiffGrid | None:
     for page in pages:
         require_whole(page, path)
     shown = layout.shown(tiff.is_imagej)
-    return TiffGrid(tuple(pages), path, tiff.is_imagej, *shown)
+    grid = TiffGrid(tuple(pages), path, tiff.is_imagej, *shown)
+    return grid if grid.shape == layout.size and min(grid.tile) > 0 else None
 
 
 def _is_simple(page: Any, tiff: Any) -> bool:
