@@ -13,7 +13,7 @@ VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),LIBGL_ALWAYS_SOFTWARE=
 
 export PYTHON
 
-.PHONY: run test kill-test test-napari test-napari-newest test-napari-oldest lint bench bench-scribbles bench-unsupervised bench-napari screenshots clean help system-app system-test
+.PHONY: run test kill-test test-napari test-napari-newest test-napari-oldest lint bench bench-scribbles bench-unsupervised bench-napari fuzz screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
@@ -46,6 +46,11 @@ lint: $(VENV)/ready-test
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 
+# The seed is printed; UNSEG_FUZZ_SEED=... repeats it.
+fuzz: $(VENV)/ready-test
+	UNSEG_FUZZ_EXAMPLES=$${UNSEG_FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest $(PYTEST_ARGS) \
+		$(wildcard tests/formats/test_fuzz_labels.py tests/data/test_fuzz_images.py tests/project/test_fuzz_project.py)
+
 bench: $(VENV)/ready-app
 	$(BIN)/unseg-studio bench latency
 
@@ -75,6 +80,7 @@ help:
 	@echo "                  napari that is supported, each in an environment of its own"
 	@echo "make kill-test    kill a program at work 200 times, and look at what is left of its project"
 	@echo "make lint         ruff, mypy and import-linter only"
+	@echo "make fuzz         10,000 damaged files for each reader of labels, images and projects (hours)"
 	@echo "make bench        measure how fast a stroke is answered on this machine"
 	@echo "make bench-scribbles DATA=folder"
 	@echo "                  play image sets with scribbles, beside other methods; BENCH_ARGS='--quick'"

@@ -17,6 +17,7 @@ from unseg_studio.data.category import MAX_CATEGORY, is_color
 from unseg_studio.formats import geometry, rle
 from unseg_studio.formats.base import StartingLabels
 from unseg_studio.formats.numbering import free_ids, unique_name
+from unseg_studio.formats.painting import shown
 from unseg_studio.formats.reading import read_bytes
 
 OWN_INFO = "unseg_studio"
@@ -133,7 +134,8 @@ class CocoFile:
         if _is_length(height) and _is_length(width):
             return height, width
         raise ValueError(
-            f"{self.path}: the image {image.get('file_name')!r} is {width!r} x {height!r} px; "
+            f"{self.path}: the image {shown(image.get('file_name'))} is {shown(width)} x "
+            f"{shown(height)} px; "
             "accepted are a width and a height of 1 or more. Export the file again."
         )
 
@@ -165,9 +167,9 @@ class CocoFile:
                 if not _is_id(entry.get(key)) or entry[key] not in known:
                     what = key.removesuffix("_id")
                     raise ValueError(
-                        f"{self.path}: annotation {entry.get('id')!r} refers to the {what} "
-                        f"{entry.get(key)!r}, which is not in the file; accepted are the ids in "
-                        f"its table of {'images' if what == 'image' else 'categories'}. Export "
+                        f"{self.path}: annotation {shown(entry.get('id'))} refers to the {what} "
+                        f"{shown(entry.get(key))}, which is not in the file; accepted are the "
+                        f"ids in its table of {'images' if what == 'image' else 'categories'}. Export "
                         "the file again from the program that made it."
                     )
 
@@ -242,9 +244,9 @@ def _matching_image(file: CocoFile, shape: Shape, file_name: str) -> Entry:
     size = image.get("height"), image.get("width")
     if size != shape:
         raise ValueError(
-            f"{file.path}: the image {image.get('file_name')!r} is {size[1]} x {size[0]} px there, "
-            f"the open image is {shape[1]} x {shape[0]} px; accepted are masks of its size. "
-            "Choose the file that belongs to this image."
+            f"{file.path}: the image {shown(image.get('file_name'))} is {size[1]!s:.30} x "
+            f"{size[0]!s:.30} px there, the open image is {shape[1]} x {shape[0]} px; accepted are "
+            "masks of its size. Choose the file that belongs to this image."
         )
     return image
 
@@ -269,7 +271,7 @@ def _bare(name: str) -> str:
 
 
 def _listed(images: tuple[Entry, ...], most: int = 3) -> str:
-    names = [repr(image.get("file_name")) for image in images[:most]]
+    names = [shown(image.get("file_name")) for image in images[:most]]
     if not names:
         return "no images at all"
     return ", ".join(names) + (f" and {len(images) - most} more" if len(images) > most else "")
@@ -330,8 +332,8 @@ def _patch(entry: Entry, shape: Shape, *, file: CocoFile) -> Patch:
         return geometry.fill(_polygons(segmentation or []), shape, convention=file.convention)
     except ValueError as error:
         raise ValueError(
-            f"{file.path}: annotation {entry.get('id')!r} is damaged: {error}. Export the file "
-            "again from the program that made it, or remove the annotation."
+            f"{file.path}: annotation {shown(entry.get('id'))} is damaged: {error}. Export the "
+            "file again from the program that made it, or remove the annotation."
         ) from error
 
 
@@ -339,7 +341,8 @@ def _decoded(segmentation: Entry, shape: Shape) -> Patch:
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if size != list(shape):
         raise ValueError(
-            f"its RLE has the size {size!r}; accepted is the image's [height, width], {list(shape)}"
+            f"its RLE has the size {str(size)[:60]}; accepted is the image's "
+            f"[height, width], {list(shape)}"
         )
     if isinstance(counts, str):
         return rle.patch_of_runs(rle.runs_of_text(counts), shape)

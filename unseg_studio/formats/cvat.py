@@ -84,7 +84,7 @@ def _new_name(annotation: Annotation, names: set[str]) -> str:
     name = image_name(annotation.source)
     if name in names:
         raise ValueError(
-            f"More than one image would be called {name!r}; accepted are images whose names "
+            f"Two images or more would both be called {name!r}; accepted are images whose names "
             "differ. Rename one of them, or export them to separate files."
         )
     names.add(name)

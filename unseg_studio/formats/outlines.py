@@ -53,6 +53,8 @@ def edge_areas(patch: Patch) -> list[Area]:
     list of list of ndarray, (N, 2) int64
         The outer ring first, then its holes; (row, column) of corners of the pixel grid.
     """
+    if not patch.mask.any():
+        return []
     outlines = _Outlines.of(patch.mask)
     points = outlines.points + np.array([patch.rows.start, patch.cols.start])
     areas: dict[int, Area] = {}

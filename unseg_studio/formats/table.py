@@ -199,7 +199,8 @@ def load(
 
 
 def _by_content(path: Path) -> Format:
-    for format_ in FORMATS.values():
+    # Those that look into files come before those that go by the suffix alone.
+    for format_ in sorted(FORMATS.values(), key=lambda format_: format_.recognises is None):
         if format_.read is not None and format_.may_be(path):
             return format_
     known = ", ".join(

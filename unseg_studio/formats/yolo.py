@@ -24,7 +24,7 @@ from unseg_studio.formats.base import Finding, Format, image_name
 from unseg_studio.formats.naming import Register, holds
 from unseg_studio.formats.painting import own_entry
 from unseg_studio.formats.reading import read_bytes
-from unseg_studio.formats.yolo_reader import OWN_FILE, TABLES, is_rows, read_yolo
+from unseg_studio.formats.yolo_reader import OWN_FILE, TABLES, holds_rows, is_rows, read_yolo
 
 Outline = Literal["edges", "pixels"]
 
@@ -222,8 +222,9 @@ def is_yolo(path: Path) -> bool:
         return True
     if path.suffix.lower() == ".txt":
         return is_rows(path)
-    has_table = any(holds(path, name) for name in TABLES)
-    return has_table or holds(path, "*.txt") or holds(path / "labels", "*")
+    if any(holds(path, name) for name in TABLES) or "labels" in (path.name, path.parent.name):
+        return True
+    return holds_rows(path)
 
 
 YOLO = Format(

@@ -87,6 +87,14 @@ def is_rows(path: Path) -> bool:
     return len(row) >= min(_A_BOX) and row[0].isdigit() and all(_is_share(n) for n in row[1:6])
 
 
+def holds_rows(folder: Path) -> bool:
+    """Say whether a folder without a table has text files with rows."""
+    try:
+        return any(is_rows(file) for file in islice(_text_files(folder), 10))
+    except OSError:
+        return False
+
+
 def _is_share(word: bytes) -> bool:
     return word.replace(b".", b"", 1).replace(b"e-", b"", 1).isdigit()
 
