@@ -419,7 +419,7 @@ def test_a_bad_image_does_not_cost_the_good_ones(segment, tmp_path, image):
         (["--set", "mu=nan"], "mu is nan; accepted is 0 to 50."),
         (["--k", "1"], "max_clusters is 1; accepted is 2 to 256."),
         (["--k", "many"], "Invalid value for '--k': "),
-        (["--format", "bmp"], "Unknown format 'bmp'; accepted are coco, png."),
+        (["--format", "bmp"], "Unknown format 'bmp'; accepted are coco, coco-panoptic,"),
         (["--device", "tpu"], "Unknown device 'tpu'; accepted are auto, cpu"),
         (["--device", "cuda:99"], "is not on this machine"),
         (["--plane", "3"], "has no plane 3; it has only plane 0."),
