@@ -169,8 +169,8 @@ class CocoFile:
                     raise ValueError(
                         f"{self.path}: annotation {shown(entry.get('id'))} refers to the {what} "
                         f"{shown(entry.get(key))}, which is not in the file; accepted are the "
-                        f"ids in its table of {'images' if what == 'image' else 'categories'}. Export "
-                        "the file again from the program that made it."
+                        f"ids in its table of {'images' if what == 'image' else 'categories'}. "
+                        "Export the file again from the program that made it."
                     )
 
     @property

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -139,7 +139,9 @@ def corners_of(mask: Mask) -> Corners:
     two pixels touch at a corner it counts twice, and the order of the two there keeps each one's
     outline to itself.
     """
-    p = np.pad(mask, 1)
+    height, width = mask.shape
+    p = np.zeros((height + 2, width + 2), bool)
+    p[1:-1, 1:-1] = mask  # many times as quick as np.pad
     nw, ne, sw, se = p[:-1, :-1], p[:-1, 1:], p[1:, :-1], p[1:, 1:]
     falling, rising = nw & se & ~ne & ~sw, ne & sw & ~nw & ~se
     # (where, comes second in its row, comes second in its column)
@@ -257,7 +259,7 @@ def effort(rings: Sequence[Polygon], shape: Shape) -> tuple[int, int]:
     return frame.mask.size, int(n.sum())
 
 
-def _frame(points: NDArray[np.float64] | NDArray[np.int64], shape: Shape) -> Patch:
+def _frame(points: NDArray[Any], shape: Shape) -> Patch:
     """Make an empty patch of every pixel that an outline through these points can reach."""
     low = np.clip(np.floor(points.min(axis=0)), 0, shape).astype(int)
     high = np.clip(np.ceil(points.max(axis=0)) + 1, low, shape).astype(int)

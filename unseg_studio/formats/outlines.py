@@ -39,7 +39,7 @@ class Keyhole:
 
     def at(self, near: float, far: float) -> NDArray[np.float64]:
         """Vertices (N, 2) float64, this far into their pixels, whose upper left corner is 0, 0."""
-        return self.pixels + np.where(self.far, far, near)
+        return np.asarray(self.pixels + np.where(self.far, far, near), np.float64)
 
 
 def edge_areas(patch: Patch) -> list[Area]:
@@ -136,32 +136,34 @@ class _Outlines:
     @classmethod
     def of(cls, mask: Mask) -> _Outlines:
         corners = corners_of(mask)
-        inside = np.pad(mask, ((0, 1), (0, 1)))
+        points = corners.points
         order: list[int] = []
         starts, holes = [0], []
         for ring in rings_of(corners):
-            row, col = corners.points[ring[0]]
-            holes.append(not inside[row, col])
+            row, col = points[ring[0]]
+            holes.append(not mask[row, col])  # right below the upper left corner
             order += [ring[0], *ring[:0:-1]] if holes[-1] else ring
             starts.append(len(order))
-        points = corners.points[order]
+        points = points[order]
         return cls(points, _inward(points, starts), starts, holes)
 
     @property
     def followers(self) -> list[int]:
-        return _shifted(self.starts, 1).tolist()
+        after: list[int] = _shifted(self.starts, 1).tolist()
+        return after
 
     @property
     def ring_of(self) -> list[int]:
-        lengths = np.diff(self.starts)
-        return np.repeat(np.arange(len(lengths)), lengths).tolist()
+        return [n for n, ends in enumerate(pairwise(self.starts)) for _ in range(*ends)]
 
 
 def _shifted(starts: Sequence[int], by: int) -> Ring:
     """Index of the corner that follows, or goes before, within the same ring."""
-    begin = np.repeat(starts[:-1], np.diff(starts))
-    length = np.repeat(np.diff(starts), np.diff(starts))
-    return begin + (np.arange(len(begin)) - begin + by) % length
+    if len(starts) == 2:
+        return np.roll(np.arange(starts[-1]), -by)
+    lengths = np.diff(starts)
+    begin, length = np.repeat(starts[:-1], lengths), np.repeat(lengths, lengths)
+    return np.asarray(begin + (np.arange(len(begin)) - begin + by) % length, np.int64)
 
 
 def _inward(points: Ring, starts: Sequence[int]) -> Ring:

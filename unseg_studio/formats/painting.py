@@ -85,7 +85,7 @@ def shown(value: object) -> str:
     if isinstance(value, str | int | float | None):
         text = repr(value) if not isinstance(value, int) or abs(value) < 1e30 else "a huge number"
         return text if len(text) <= 60 else f"{text[:57]}..."
-    return {list: "a list", dict: "an object"}.get(type(value), type(value).__name__)
+    return "a list" if isinstance(value, list) else "an object"
 
 
 def vertices(points: object, what: str, *, least: int = 3) -> NDArray[np.float64]:

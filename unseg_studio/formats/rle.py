@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import Patch
-from unseg_studio.formats.geometry import NOWHERE, Mask, Shape, tight
+from unseg_studio.formats.geometry import NOWHERE, Shape, tight
 
 _CHARACTERS_PER_COUNT = 7
 """Five bits each: enough for the 32 bits of a run."""

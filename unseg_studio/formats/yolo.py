@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from unseg_studio.data import Annotation
+from unseg_studio.data import Annotation, Patch
 from unseg_studio.formats import geometry, outlines
 from unseg_studio.formats.atomic import write_folder
 from unseg_studio.formats.base import Finding, Format, image_name
@@ -144,8 +144,10 @@ def _about(options: YoloOptions) -> str:
 
 
 def _data_yaml(names: list[str], subsets: list[str]) -> bytes:
-    folders = {part: f"images/{part}" for part in ("train", "val", "test") if part in subsets}
-    content = {
+    folders: dict[str, Any] = {
+        part: f"images/{part}" for part in ("train", "val", "test") if part in subsets
+    }
+    content: dict[str, Any] = {
         "train": folders.get("train", "images"),
         "val": folders.get("val", folders.get("train", "images")),
         **folders,
@@ -169,7 +171,9 @@ def _rows(
 
 def _numbers(points: NDArray[np.float64]) -> str:
     """Nine digits keep a vertex in its pixel on any side that an image can have."""
-    return " ".join([f"{share:.9g}" for share in points.ravel().tolist()])
+    shares = points.ravel().tolist()
+    words = {share: f"{share:.9g}" for share in set(shares)}  # far fewer than points
+    return " ".join([words[share] for share in shares])
 
 
 def _copied(annotation: Annotation, inside: str) -> tuple[str, bytes]:
@@ -212,7 +216,7 @@ def _about_the_image(annotation: Annotation, options: YoloOptions) -> Iterator[F
         )
 
 
-def _n_parts(patch: outlines.Patch) -> int:
+def _n_parts(patch: Patch) -> int:
     return len(geometry.pixel_polygons(patch))
 
 
