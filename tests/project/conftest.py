@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def snapshot(document: Document) -> dict[str, Any]:
     state, record = document.state, document.record
     planes = (state.scribbles.ids, state.named.ids, state.edits.ids, state.live, state.labels)
     return {
-        "planes": [plane.tobytes() for plane in planes],
+        "planes": [hashlib.blake2b(plane.tobytes(), digest_size=6).hexdigest() for plane in planes],
         "categories": state.categories,
         "locks": state.locks,
         "segmenter": state.segmenter,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from unseg_studio.data import FIRST_CLUSTER
 from unseg_studio.document import Document, RunStatus
-from unseg_studio.project import Project
+from unseg_studio.project import Project, ProjectError
 from unseg_studio.segmenters import DiffCluster
 from unseg_studio.segmenters.deepcut import DeepCut
 
@@ -93,6 +93,7 @@ def test_any_work_comes_back_even_in_two_sittings(
         twin = replace_state(project, twin)
         for actions in (first, second):
             document = project.open_document(1, made_up())
+            twin.set_active(document.active)
             with project.journal(document, 1):
                 for action in actions:
                     do(document, action)
@@ -198,6 +199,18 @@ def test_a_closed_journal_hears_nothing(project: Project) -> None:
     document.paint([(90, 50)], radius=2)
     project.flush()
     assert project.open_document(1).record.n_done == 1
+
+
+def test_a_project_that_is_closed_first_has_kept_everything(project: Project) -> None:
+    document = project.open_document(1)
+    journal = project.journal(document, 1)
+    document.paint([(10, 50)], radius=2)
+    with reopened(project) as again:
+        journal.close()
+        document.paint([(90, 50)], radius=2)
+        assert again.open_document(1).record.n_done == 1
+    with pytest.raises(ProjectError, match=r"is closed.*open it again\.$"):
+        project.set_status(1, "done")
 
 
 def test_a_stroke_on_a_large_image_takes_little_of_the_file(tmp_path: Path) -> None:

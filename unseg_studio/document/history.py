@@ -118,14 +118,16 @@ class TileChange:
     def applied(self, tile: Tile, *, back: bool) -> Tile:
         """The tile after the change, given the one before it; or the other way round."""
         palette = self.palettes[not back]
-        if not self.bits:
-            return Tile(palette, tile.pattern)
-        index: NDArray[Any] = tile.pattern.index.astype(self.bits_type)
+        pattern = self._applied_to(tile.pattern.index, palette) if self.bits else tile.pattern
+        if int(pattern.index.max()) >= len(palette):  # a file may say anything
+            raise ValueError("This undo step does not fit the labels; it is damaged.")
+        return Tile(palette, pattern)
+
+    def _applied_to(self, before: NDArray[Any], palette: tuple[int, ...]) -> Pattern:
+        index: NDArray[Any] = before.astype(self.bits_type)
         part = index[self.place]
         index[self.place] = np.bitwise_xor(part, self.raw_bits(part.shape))
-        if int(index.max()) >= len(palette):  # a file may say anything
-            raise ValueError("This undo step does not fit the labels; it is damaged.")
-        return Tile(palette, Pattern(index.astype(index_type(len(palette)), copy=False)))
+        return Pattern(index.astype(index_type(len(palette)), copy=False))
 
 
 class PlaneChange:

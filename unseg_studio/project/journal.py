@@ -47,6 +47,7 @@ class Journal:
         self._keep = keep
         self._newest = document.record
         self._written_at = 0.0
+        self._is_closed = False
         self._writing: Future[None] | None = None
         document.events.history_changed.connect(self._write)
         document.events.status_changed.connect(self._on_change)
@@ -77,7 +78,10 @@ class Journal:
             self._writing.result()
 
     def close(self) -> None:
-        """Write what is not written yet, and stop listening."""
+        """Write what is not written yet, and stop listening; may be called again."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         events = self._document.events
         events.history_changed.disconnect(self._write, missing_ok=True)
         for signal in (events.status_changed, events.labels_changed, events.categories_changed):

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,19 +83,20 @@ class Project:
     def __init__(self, store: Database) -> None:
         self.events = ProjectEvents(self)
         self._database = store
+        self._shelves: dict[int, Shelf] = {}
+        self._documents: WeakValueDictionary[int, Document] = WeakValueDictionary()
+        self._journals: WeakSet[Journal] = WeakSet()
+        self._fingerprinter: Fingerprinter | None = None
+        self._is_closed = False
+        self._writer = Writer(store, self.events.trouble.emit)
         try:
             with store.reading() as connection:
                 self._entries = read_entries(connection, self.folder)
                 self._table = _read_categories(connection)
+            self._take_fingerprints()
         except BaseException:
-            store.close()
+            self.close()
             raise
-        self._shelves: dict[int, Shelf] = {}
-        self._documents: WeakValueDictionary[int, Document] = WeakValueDictionary()
-        self._fingerprinter: Fingerprinter | None = None
-        self._is_closed = False
-        self._writer = Writer(store, self.events.trouble.emit)
-        self._take_fingerprints()
 
     @classmethod
     def create(cls, path: str | Path) -> Project:
@@ -191,9 +192,11 @@ class Project:
         self._writer.submit_bare(lambda: self._database.copy_to(target, moved)).result()
 
     def close(self) -> None:
-        """Write what waits, and let go of the file; may be called again."""
+        """Close the journals, write what waits, and let go of the file; may be called again."""
         if self._is_closed:
             return
+        for journal in list(self._journals):
+            journal.close()
         self._is_closed = True
         if self._fingerprinter is not None:
             self._fingerprinter.close()
@@ -384,7 +387,9 @@ class Project:
         self._require_writable()
         self.image(image_id)
         self._watch(image_id, document)
-        return Journal(document, partial(self._keep, image_id))
+        journal = Journal(document, partial(self._keep, image_id))
+        self._journals.add(journal)
+        return journal
 
     def accept(
         self, image_id: int, document: Document, *, device: str = "cpu", seconds: float = 0.0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from unseg_studio.project.database import Connection, Database
+from unseg_studio.project.database import Connection, Database, ProjectError
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ class Writer:
         self._on_trouble = on_trouble
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]
         self._jobs = queue.SimpleQueue()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._loop, name="unseg-project", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -42,7 +43,15 @@ class Writer:
         return self.submit_bare(lambda: self._database.write(job))
 
     def submit_bare(self, job: Callable[[], T]) -> Future[T]:
-        """Do something between two transactions."""
+        """Do something between two transactions.
+
+        Raises
+        ------
+        ProjectError
+            After `close`.
+        """
+        if self._is_closed:
+            raise ProjectError("The project is closed, so nothing is kept any more; open it again.")
         done: Future[T] = Future()
         self._jobs.put((job, done))
         return done
@@ -53,12 +62,12 @@ class Writer:
 
     def flush(self) -> None:
         """Wait until all is written that was submitted so far."""
-        if self._thread.is_alive():
-            self.submit_bare(lambda: None).result()
+        self.submit_bare(lambda: None).result()
 
     def close(self) -> None:
         """Write what waits, and end the thread."""
         atexit.unregister(self.close)
+        self._is_closed = True
         self._jobs.put(None)
         self._thread.join()
 
