@@ -30,6 +30,10 @@ WIDTH = 300
 """Least width of the dock, in pixels."""
 
 _TIP = "Find clusters in the selected image layer, and steer them with scribbles."
+_WELCOME = (
+    "Clusters are found without any labels. Paint a few strokes to say what is what, and the "
+    "masks follow; correct what is left by hand, then export them."
+)
 _AGAIN = "Add the layers that were removed, with everything that was drawn in them."
 
 
@@ -62,7 +66,7 @@ class Dock(QWidget):
         column(self, head, self._area, margin=0).setStretch(1, 1)
         self._again.hide()
         self._on_layer_chosen()
-        self._say("")
+        self._say(_WELCOME)
 
         EngineLoading(self).failed.connect(self._say)
         _load_soon(self, "pandas")

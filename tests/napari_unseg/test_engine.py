@@ -35,7 +35,8 @@ told = {"at first": "torch" in sys.modules}
 """
 
 FAIL = """
-wait_for(lambda: dock.message)
+welcome = dock.message
+wait_for(lambda: dock.message != welcome)
 told["dock"] = dock.message
 dock.begin()
 wait_for(lambda: not dock.session.document.status.is_busy)
