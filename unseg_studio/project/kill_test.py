@@ -38,8 +38,8 @@ N_IMAGES = 3
 LONGEST_S = 0.7
 """A child lives so long at most, its start included."""
 
-ALL_EVERY = 20
-"""After so many kills, the undo history of every image is gone through."""
+FRESH_EVERY = 25
+"""After so many kills another project is begun, since looking takes longer with every stroke."""
 
 Entry = dict[str, Any]
 
@@ -188,20 +188,27 @@ class Report:
 def run(folder: Path, kills: int, *, seed: int) -> Report:
     """Kill so many children that work in a folder, which is empty before."""
     draw, report = random.Random(seed), Report(seed)
-    with Project.create(folder / "kill.unseg") as project:
-        project.add_images([f"{number}.png" for number in range(1, N_IMAGES + 1)])
     context = _context()
     for number in range(kills):
-        (folder / "log").unlink(missing_ok=True)
-        child = context.Process(target=work, args=(folder, draw.randrange(2**32)))
+        place = folder / f"from {number // FRESH_EVERY * FRESH_EVERY}"
+        if number % FRESH_EVERY == 0:
+            _begin(place)
+        (place / "log").unlink(missing_ok=True)
+        child = context.Process(target=work, args=(place, draw.randrange(2**32)))
         child.start()
         child.join(draw.uniform(0, LONGEST_S))
         if child.exitcode is not None:
             report.problems.append(f"kill {number}: the child ended by itself ({child.exitcode})")
         child.kill()
         child.join()
-        _look(folder, report, f"kill {number}")
+        _look(place, report, f"kill {number}")
     return report
+
+
+def _begin(folder: Path) -> None:
+    folder.mkdir()
+    with Project.create(folder / "kill.unseg") as project:
+        project.add_images([f"{number}.png" for number in range(1, N_IMAGES + 1)])
 
 
 def _context() -> Any:
@@ -223,7 +230,7 @@ def _look(folder: Path, report: Report, name: str) -> None:
             if project.read_only:
                 raise AssertionError(f"read-only: {project.notice}")
             _look_at_strokes(project, entries, report)
-            for id_ in _to_be_undone(entries, report):
+            for id_ in range(1, N_IMAGES + 1):
                 _look_at_undo(project, id_)
             _look_at_accepted(project, entries)
         _look_at_files(folder)
@@ -289,13 +296,6 @@ def _is_ahead(project: Project, opened: Entry, begun: Entry, newest: str) -> boo
         return True
     (document.redo if begun["verb"] == "undo" else document.undo)()
     return hand_of(document) == newest
-
-
-def _to_be_undone(entries: list[Entry], report: Report) -> set[int]:
-    """The images that were at work; now and then all, as that takes longer each time."""
-    if report.kills % ALL_EVERY == 0:
-        return set(range(1, N_IMAGES + 1))
-    return {entry["image"] for entry in entries if entry["what"] == "open"}
 
 
 def _look_at_undo(project: Project, id_: int) -> None:
