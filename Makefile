@@ -10,10 +10,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 HAS_DISPLAY := $(strip $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname -s)))
 VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),LIBGL_ALWAYS_SOFTWARE=1 xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24",)
+WINDOWS := tests/app tests/widgets tests/napari_unseg
 
 export PYTHON
 
-.PHONY: run test kill-test test-napari test-napari-newest test-napari-oldest lint bench bench-scribbles bench-unsupervised bench-napari fuzz screenshots clean help system-app system-test
+.PHONY: run test test-core test-windows kill-test test-napari test-napari-newest test-napari-oldest lint bench bench-scribbles bench-unsupervised bench-napari fuzz screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
@@ -24,8 +25,15 @@ else
 	$(BIN)/unseg-studio demo --out out/demo
 endif
 
+# Two processes for two cores: what draws windows has a display of its own.
 test: lint
-	$(VIRTUAL_DISPLAY) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-core test-windows
+
+test-core: $(VENV)/ready-test
+	$(BIN)/python -m pytest $(WINDOWS:%=--ignore=%) $(PYTEST_ARGS)
+
+test-windows: $(VENV)/ready-test
+	$(VIRTUAL_DISPLAY) $(BIN)/python -m pytest $(WINDOWS) $(PYTEST_ARGS)
 
 # With PyQt6; make test has the newest napari with PySide6.
 test-napari: test-napari-newest test-napari-oldest
