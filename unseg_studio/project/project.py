@@ -376,7 +376,7 @@ class Project:
         document = Document(image, state=record.state, history=History(record.steps, record.n_done))
         self._shelves[image_id] = Shelf(image_id, record if found else None)
         self._watch(image_id, document)
-        if entry.size is None and not self.read_only:
+        if not self.read_only:  # a batch has said the size, but nothing of pixels in micrometres
             self._keep_entry(entry.seen(image))
         for note in found.notes if found else ():
             self.events.trouble.emit(f"{entry.name}: {note}")
@@ -465,6 +465,12 @@ class Project:
         self._submit_record(image_id, Record(state), lambda connection: update(connection, entry))
         self._say(entry)
         return True
+
+    def made_by(self, segmenter: Segmenter) -> frozenset[int]:
+        """Images that were segmented last with exactly this method and these parameters."""
+        self.flush()
+        with self._database.reading() as connection:
+            return shelf.made_by(connection, segmenter)
 
     # Export
 
@@ -585,6 +591,8 @@ class Project:
         record: Record,
         also: Callable[[Connection], object] = lambda _connection: None,
     ) -> Future[None]:
+        for forgotten in self._shelves.keys() - {image_id, *self._documents}:
+            del self._shelves[forgotten]  # nobody has its document any more
         place = self._shelves.setdefault(image_id, Shelf(image_id))
 
         def put(connection: Connection) -> None:

@@ -28,7 +28,7 @@ from unseg_studio.document.packing import (
 from unseg_studio.document.state import State, fresh_state, mosaic_of
 from unseg_studio.document.values import plain_segmenter, segmenter_of, value_of
 from unseg_studio.project.database import Database
-from unseg_studio.segmenters import default_segmenter
+from unseg_studio.segmenters import Segmenter, default_segmenter
 
 _BLANK = {"scribbles": 0, "named": -1, "edits": -1, "proposal": 0}
 """What a plane holds where nothing was written."""
@@ -219,6 +219,13 @@ def take(
     n_done = n_done if isinstance(n_done, int) else 0
     record = Record(state, steps, max(0, min(n_done, len(steps))))
     return Taken(record, (told,) if told else ())
+
+
+def made_by(connection: sqlite3.Connection, segmenter: Segmenter) -> frozenset[int]:
+    """Images whose documents hold exactly this method and these parameters."""
+    kept = json.dumps(plain_segmenter(segmenter))
+    rows = connection.execute("SELECT image FROM documents WHERE segmenter = ?", (kept,))
+    return frozenset(image for (image,) in rows)
 
 
 def labels_on_shelf(
