@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -117,6 +119,29 @@ def test_a_change_of_the_table_reaches_every_plane(stack):
     document.undo()
     assert added not in other.categories
     assert other.undo_text is None
+
+
+def test_undo_of_a_name_on_one_plane_keeps_the_names_given_on_another(stack):
+    other = stack.work_on((0, 1))
+    first, second = other.categories[:2]
+    other.change_category(replace(first, name="cell"))
+    document = stack.work_on((0, 0))
+    document.change_category(replace(second, name="nucleus"))
+    other.undo()
+    assert [c.name for c in stack.categories] == [first.name, "nucleus"]
+    other.redo()
+    assert [c.name for c in stack.categories] == ["cell", "nucleus"]
+    document.undo()
+    assert [c.name for c in document.categories] == ["cell", second.name]
+
+
+def test_undo_gives_no_name_twice(stack):
+    other = stack.work_on((0, 1))
+    first, second = other.categories[:2]
+    other.change_category(replace(first, name="cell"))
+    stack.work_on((0, 0)).change_category(replace(second, name=first.name))
+    other.undo()
+    assert [c.name for c in stack.categories] == ["cell", first.name]
 
 
 def test_undo_on_one_plane_keeps_what_was_added_on_another(stack):

@@ -18,7 +18,7 @@ import numpy as np
 from imagecodecs import lz4_decode, lz4_encode
 from numpy.typing import NDArray
 
-from unseg_studio.data import Box, Mosaic, Tile
+from unseg_studio.data import Box, Category, Mosaic, Tile
 from unseg_studio.data.boxes import bounds
 from unseg_studio.data.tile import IndexType, Pattern, index_type
 from unseg_studio.document.state import UNDOABLE, Plane, State, mosaic_of, with_mosaic
@@ -185,6 +185,32 @@ class ValueChange:
         return self.before if back else self.after
 
 
+class TableChange(ValueChange):
+    """What a step changed in the category table.
+
+    Other documents share the table and may have changed other categories since: those stay.
+    """
+
+    def applied(self, value: tuple[Category, ...], *, back: bool) -> tuple[Category, ...]:
+        """The table with the categories that the step is about as they were after, or before it."""
+        now = {category.id: category for category in value}
+        wanted = {category.id: category for category in super().applied(value, back=back)}
+        others = {category.id: category for category in super().applied(value, back=not back)}
+        meant = {id_ for id_ in {*wanted, *others} if wanted.get(id_) != others.get(id_)}
+        kept = {id_: category for id_, category in now.items() if id_ not in meant}
+        taken = {category.name for category in kept.values()}
+        for id_ in meant & wanted.keys():
+            clashes = wanted[id_].name in taken and id_ in now
+            kept[id_] = now[id_] if clashes else wanted[id_]
+        order = [*wanted, *(id_ for id_ in now if id_ not in wanted)]
+        return tuple(kept[id_] for id_ in order if id_ in kept) or value  # never an empty one
+
+
+def value_change(name: str, before: Any, after: Any) -> ValueChange:
+    """The change of a small field of `State`."""
+    return (TableChange if name == "categories" else ValueChange)(before, after)
+
+
 class Undoable(Protocol):
     """One thing that can be undone, wherever what it needs is kept."""
 
@@ -226,7 +252,7 @@ class Step:
     def between(cls, text: str, before: State, after: State) -> Step:
         """What leads from one state to another."""
         changes = {
-            name: _change(getattr(before, name), getattr(after, name))
+            name: _change(name, getattr(before, name), getattr(after, name))
             for name in UNDOABLE
             if getattr(before, name) is not getattr(after, name)
         }
@@ -253,10 +279,10 @@ class Step:
         return state.with_values(**values)
 
 
-def _change(before: Any, after: Any) -> PlaneChange | ValueChange | None:
+def _change(name: str, before: Any, after: Any) -> PlaneChange | ValueChange | None:
     if isinstance(before, Plane):
         return PlaneChange.between(mosaic_of(before), mosaic_of(after))
-    return ValueChange(before, after) if before != after else None
+    return value_change(name, before, after) if before != after else None
 
 
 @dataclass(frozen=True, eq=False)

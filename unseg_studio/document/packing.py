@@ -26,7 +26,14 @@ from unseg_studio.data import Mosaic, Tile
 from unseg_studio.data.boxes import Box, size_of
 from unseg_studio.data.mosaic import SIDE
 from unseg_studio.data.tile import Pattern, index_type
-from unseg_studio.document.history import PlaneChange, Step, TileChange, ValueChange, compressed
+from unseg_studio.document.history import (
+    PlaneChange,
+    Step,
+    TileChange,
+    ValueChange,
+    compressed,
+    value_change,
+)
 from unseg_studio.document.state import UNDOABLE
 from unseg_studio.document.values import plain_value, value_of
 
@@ -180,7 +187,7 @@ def step_of(data: bytes, shape: tuple[int, int]) -> Step:
         text, numbers, *changes = parted(data)
         told = json.loads(expanded(text, most=MOST_TEXT))
         values = {
-            name: ValueChange(value_of(name, before), value_of(name, after))
+            name: value_change(name, value_of(name, before), value_of(name, after))
             for name, (before, after) in told["values"].items()
         }
         pairs = list(zip(np.frombuffer(numbers, "<u4").tolist(), changes, strict=True))
