@@ -13,7 +13,8 @@ from napari.layers import Layer
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_unseg.link import PLACE, LayerLink, room
+from napari_unseg.arrays import room
+from napari_unseg.link import PLACE, LayerLink
 from unseg_studio.document import Document, PlaneIndex
 from unseg_studio.refinement import Uncertainty
 
@@ -99,7 +100,7 @@ class DoubtLayer:
         if self._layer is None:
             return
         self._write(index, uncertainty)
-        if self._link.is_flat and index == self._link.shown:
+        if self._link.sight.is_flat and index == self._link.sight.shown:
             self._layer.refresh(extent=False)
 
     def _write(self, index: PlaneIndex, uncertainty: Uncertainty | None) -> None:

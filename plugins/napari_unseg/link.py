@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import product
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -26,37 +25,31 @@ from napari.layers import Layer
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_unseg.arrays import LARGEST, Shown, places_of, room
 from napari_unseg.colors import colormap_of
-from napari_unseg.planes import Axes, Planes, in_words
+from napari_unseg.planes import Planes, in_words
+from napari_unseg.sight import Sight
+from napari_unseg.strokes import (
+    NOTHING_HERE,
+    Ids,
+    correct,
+    corrections_of,
+    scribble,
+)
 from napari_unseg.tables import stored
 from unseg_studio.data import (
     FIRST_CLUSTER,
     NOTHING,
-    UNEDITED,
-    UNMARKED,
     Box,
     Mosaic,
-    Patch,
     Scribbles,
 )
 from unseg_studio.data.boxes import union
 from unseg_studio.data.labels import is_cluster
 from unseg_studio.document import Document, PlaneIndex, Stack
 
-Ids = NDArray[np.int32]
-Shown = NDArray[np.uint16]
-"""Ids as layers hold them."""
-
 Role = Literal["preview", "corrections", "scribbles"]
 """From the bottom to the top."""
-
-NOTHING_HERE = 30_000
-"""In the corrections layer: corrected to nothing. There, 0 is where nothing was corrected.
-
-No id comes near."""
-
-LARGEST = int(np.iinfo(np.uint16).max)
-"""The largest label of the layers."""
 
 OPACITY: dict[Role, float] = {"preview": 0.5, "corrections": 0.7, "scribbles": 1.0}
 
@@ -106,6 +99,7 @@ class LayerLink:
         self.layer = layer
         self.stack = stack
         self.axes = planes.axes
+        self.sight = Sight(viewer, layer, planes.axes)
         self._viewer = viewer
         self._ids: dict[Role, Shown] = {role: room(planes.axes) for role in get_args(Role)}
         self._layers: dict[Role, LabelsLayer] = {}
@@ -152,37 +146,6 @@ class LayerLink:
         """Say whether this is the image layer or one of the three that follow."""
         # By ==, for napari hands plugins proxies of its layers, which equal the layers.
         return layer is not None and layer in (self.layer, *self._layers.values())
-
-    # What the person looks at
-
-    @property
-    def shown(self) -> PlaneIndex:
-        """The plane at the sliders."""
-        point = self.layer.world_to_data(np.asarray(self._viewer.dims.point, float))
-        return self.axes.index_at(point)
-
-    @property
-    def is_flat(self) -> bool:
-        """Whole planes are shown: neither a volume nor a cut through it."""
-        dims = self._viewer.dims
-        first = dims.ndim - self.layer.ndim
-        own = {axis - first for axis in dims.displayed}
-        return bool(dims.ndisplay == 2 and own == set(self.axes.shown))
-
-    def world_of(self, row: int, col: int) -> tuple[float, ...]:
-        """Where the view has to be centred for a pixel of the shown plane."""
-        point = self.layer.world_to_data(np.asarray(self._viewer.dims.point, float))
-        point[list(self.axes.shown)] = row, col
-        return tuple(self.layer.data_to_world(point))[-3:]
-
-    def go_to(self, index: PlaneIndex) -> None:
-        """Move the sliders to a plane."""
-        point = self.layer.world_to_data(np.asarray(self._viewer.dims.point, float))
-        point[list(self.axes.others)] = index
-        world = self.layer.data_to_world(point)
-        first = self._viewer.dims.ndim - self.layer.ndim
-        for axis in self.axes.others:
-            self._viewer.dims.set_point(first + axis, world[axis])
 
     # The three layers
 
@@ -367,7 +330,7 @@ class LayerLink:
     def _take(self, role: Role, index: PlaneIndex, box: Box) -> None:
         """Give a stroke that is in the array to the plane's document, which goes to work."""
         drawn = self._view(role, index)[box].astype(np.int32)  # what opens shows what it has
-        draw = self._scribble if role == "scribbles" else self._correct
+        draw = scribble if role == "scribbles" else correct
         try:
             self._require_flat()
             draw(self.stack.work_on(index), drawn, box)
@@ -376,37 +339,13 @@ class LayerLink:
         self._write(role, index, box, self._truth(role, index, box))
 
     def _require_flat(self) -> None:
-        if not self.is_flat:
+        if not self.sight.is_flat:
             rows, cols = self.axes.shown
             raise ValueError(
                 "The stroke was taken back: strokes are drawn while whole planes are shown, in 2-D "
                 f"and with the axes {rows} and {cols}. Switch back to that view (Ctrl+Y for 2-D, "
                 "Ctrl+E to roll the axes)."
             )
-
-    def _scribble(self, document: Document, drawn: Ids, box: Box) -> None:
-        mask = drawn != document.scribbles.mosaic.window(box)
-        if mask.any():
-            if (drawn[mask] == NOTHING_HERE).any():
-                raise ValueError("'Nothing here' is a correction; paint it in that layer.")
-            known = self._with_categories(document, drawn, mask)
-            document.mark(Patch(*box, mask), known)
-
-    def _correct(self, document: Document, drawn: Ids, box: Box) -> None:
-        after, before = edits_of(drawn), document.edits.mosaic.window(box)
-        mask = after != before
-        after = self._with_categories(document, after, mask)
-        for id_ in np.unique(after[mask]).tolist():
-            text = "take back correction" if id_ == UNEDITED else "brush"
-            document.correct(text, Patch(*box, mask & (after == id_)), id_)
-
-    def _with_categories(self, document: Document, drawn: Ids, mask: NDArray[np.bool_]) -> Ids:
-        """A label that is neither a category nor a cluster here becomes the next category."""
-        for label in np.unique(drawn[mask]).tolist():
-            known = label <= NOTHING or any(c.id == label for c in document.categories)
-            if not known and not (is_cluster(label) and document.shown.holds(label)):
-                drawn[drawn == label] = document.add_category().id
-        return drawn
 
     def _undo(self) -> None:
         self._travel("undo")
@@ -416,7 +355,7 @@ class LayerLink:
 
     def _travel(self, verb: Literal["undo", "redo"]) -> None:
         """Of the plane that is shown, if anything was done there."""
-        index = self.shown
+        index = self.sight.shown
         if self.stack.document_of(index) is None:
             at = in_words(self.stack.at_work)
             self.refused.emit(
@@ -491,8 +430,8 @@ class LayerLink:
 
     def _is_seen(self, indices: Iterable[PlaneIndex]) -> bool:
         """Volumes and cuts are dear to draw: they follow at the end of a run."""
-        if self.is_flat:
-            return self.shown in indices
+        if self.sight.is_flat:
+            return self.sight.shown in indices
         documents = map(self.stack.document_of, indices)
         return not all(document and document.status.is_busy for document in documents)
 
@@ -533,7 +472,7 @@ class LayerLink:
             return
         part[...] = ids
         layer = self._layers.get(role)
-        if layer is not None and (self.shown == index or not self.is_flat):
+        if layer is not None and (self.sight.shown == index or not self.sight.is_flat):
             layer.refresh(extent=False)
 
     def _truth(self, role: Role, index: PlaneIndex, box: Box) -> Ids:
@@ -544,55 +483,6 @@ class LayerLink:
         if role == "scribbles":
             return document.scribbles.mosaic.window(box)
         return corrections_of(document.edits.mosaic.window(box))
-
-
-def room(axes: Axes, dtype: type[np.generic] = np.uint16) -> NDArray[Any]:
-    """Zeros of the shape of the data, in which all channels of a plane share their memory.
-
-    Memory is taken by the pages that are written to.
-    """
-    lengths = [1 if axis == axes.channel else n for axis, n in enumerate(axes.shape)]
-    try:
-        ids = np.zeros(lengths, dtype)
-    except (MemoryError, ValueError) as error:
-        raise ValueError(
-            f"There is not enough memory for labels of the shape {axes.shape}. Choose a part of "
-            "the stack, or close other programs."
-        ) from error
-    if axes.channel is None:
-        return ids
-    strides = [0 if axis == axes.channel else step for axis, step in enumerate(ids.strides)]
-    return np.lib.stride_tricks.as_strided(ids, axes.shape, strides)
-
-
-def places_of(atom: Any, axes: Axes) -> Iterator[tuple[PlaneIndex, Box]]:
-    """Which planes, and which rectangle of each, one change of a Labels layer touched.
-
-    Napari describes it by slices, or up to 0.8 by the indices of the pixels.
-    """
-    key = getattr(atom, "slice_key", None)
-    if key is None:
-        ends = [(int(np.min(at)), int(np.max(at)) + 1) for at in map(np.asarray, atom[0])]
-        indices = set(zip(*(np.ravel(atom[0][axis]).tolist() for axis in axes.others), strict=True))
-        spans = [slice(*end) for end in ends]
-    else:
-        spans = list(key)
-        indices = set(product(*(range(spans[a].start, spans[a].stop) for a in axes.others)))
-    rows, cols = (spans[axis] for axis in axes.shown)
-    for index in sorted(indices) if axes.others else [()]:
-        yield index, (rows, cols)
-
-
-def edits_of(corrections: Ids) -> Ids:
-    """What the corrections layer holds, as ids of `Edits`."""
-    edits = np.where(corrections == UNMARKED, np.int32(UNEDITED), corrections)
-    return np.where(corrections == NOTHING_HERE, np.int32(NOTHING), edits)
-
-
-def corrections_of(edits: Ids) -> Ids:
-    """Ids of `Edits` as the corrections layer holds them."""
-    ids = np.where(edits == NOTHING, np.int32(NOTHING_HERE), edits)
-    return np.where(edits == UNEDITED, np.int32(UNMARKED), ids)
 
 
 def _forget_ours(layer: LabelsLayer) -> None:

@@ -66,7 +66,7 @@ class PlanesBox(QWidget):
             self._rest.start()
 
     def _show_words(self) -> None:
-        stack, shown = self._session.stack, self._session.link.shown
+        stack, shown = self._session.stack, self._session.link.sight.shown
         tally, at = stack.tally, stack.at_work
         self._at_work.setText(
             f"<b>Plane {in_words(at)}</b> is at work ({_in_all(stack.counts)}). "

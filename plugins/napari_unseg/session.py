@@ -15,8 +15,9 @@ from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unseg.doubt import DoubtLayer
-from napari_unseg.link import NOTHING_HERE, LayerLink
+from napari_unseg.link import LayerLink
 from napari_unseg.planes import Planes, in_words, require_image
+from napari_unseg.strokes import NOTHING_HERE
 from unseg_studio.data import NOTHING
 from unseg_studio.document import (
     PULL_MS,
@@ -123,7 +124,7 @@ class Session(QObject):
         self._began = 0.0
         self.progress: Progress | None = None
         self._axis = len(planes.axes.others) - 1
-        self._shown = self.link.shown
+        self._shown = self.link.sight.shown
         self._is_closed = False
         self._paint = QTimer(self, singleShot=True, interval=PULL_MS)
         self._painted = 0.0
@@ -180,7 +181,7 @@ class Session(QObject):
     def work_here(self) -> None:
         """Make the plane that is shown the one at work."""
         try:
-            self.stack.work_on(self.link.shown)
+            self.stack.work_on(self.link.sight.shown)
         except ValueError as error:
             self.said.emit(str(error))
         else:
@@ -194,9 +195,9 @@ class Session(QObject):
         """Move the view to the place where one stroke would help most."""
         hint = self.document.hint
         if hint is not None:
-            self.link.go_to(self.stack.at_work)
+            self.link.sight.go_to(self.stack.at_work)
             scene = getattr(self._viewer, "scene", self._viewer)  # before 0.9 there was no scene
-            scene.camera.center = self.link.world_of(hint.row, hint.col)
+            scene.camera.center = self.link.sight.world_of(hint.row, hint.col)
 
     def choose_nothing(self) -> None:
         """Paint "nothing here" in the corrections layer."""
@@ -328,7 +329,7 @@ class Session(QObject):
         if self._paint.isActive():
             return
         self._paint.start()
-        if self.link.is_flat and time.monotonic() - self._painted > PULL_MS / 1000:
+        if self.link.sight.is_flat and time.monotonic() - self._painted > PULL_MS / 1000:
             self._on_labels_due()
 
     def _on_labels_due(self) -> None:
@@ -340,7 +341,7 @@ class Session(QObject):
 
     def _on_looked(self) -> None:
         """A slider was moved: remember along which axis, compute nothing."""
-        shown, before = self.link.shown, self._shown
+        shown, before = self.link.sight.shown, self._shown
         self._shown = shown
         changed = [axis for axis, (a, b) in enumerate(zip(shown, before, strict=True)) if a != b]
         self._axis = changed[-1] if changed else self._axis

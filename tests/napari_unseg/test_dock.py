@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 from napari_unseg.dock import WIDTH, Dock, palette_of
-from napari_unseg.link import NOTHING_HERE
+from napari_unseg.strokes import NOTHING_HERE
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QPushButton

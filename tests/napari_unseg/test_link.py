@@ -7,16 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari_unseg.link import (
-    LARGEST,
-    NOTHING_HERE,
-    LayerLink,
-    corrections_of,
-    edits_of,
-    places_of,
-    room,
-)
+from napari_unseg.arrays import LARGEST, places_of, room
+from napari_unseg.link import LayerLink
 from napari_unseg.planes import Axes, Planes
+from napari_unseg.strokes import NOTHING_HERE, corrections_of, edits_of
 from napari_unseg.tables import categories_in
 
 from unseg_studio.data import FIRST_CLUSTER, Mosaic, new_category
@@ -493,7 +487,7 @@ def test_planes_that_are_shown_on_their_side_can_be_painted(model, link, stack, 
 
 def test_moving_a_slider_reads_and_opens_nothing(model, link, stack):
     looked = []
-    link.looked.connect(lambda: looked.append(link.shown))
+    link.looked.connect(lambda: looked.append(link.sight.shown))
     for plane in range(N):
         model.dims.set_current_step(0, plane)
     assert looked[-1] == (N - 1,)
@@ -501,8 +495,8 @@ def test_moving_a_slider_reads_and_opens_nothing(model, link, stack):
 
 
 def test_the_sliders_can_be_moved_to_a_plane(model, link):
-    link.go_to((4,))
-    assert link.shown == (4,)
+    link.sight.go_to((4,))
+    assert link.sight.shown == (4,)
     assert model.dims.current_step[0] == 4
 
 
@@ -556,8 +550,8 @@ def test_a_layer_with_fewer_axes_than_the_viewer_has_works_too(model):
     flat = model.add_image(np.random.default_rng(1).random((20, 30)))
     link = linked(model, flat, ())
     model.dims.set_current_step(0, 3)
-    assert link.shown == ()
-    assert link.is_flat
+    assert link.sight.shown == ()
+    assert link.sight.is_flat
     with link.scribbles.block_history():
         link.scribbles.paint((5, 10), 2)
     assert link.stack.document.scribbles.ids[5, 10] == 2
