@@ -5,24 +5,26 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Pil
 from pycocotools.coco import COCO
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox, QPushButton
 
-from unseg_studio.app.dialogs import ExportDialog
+from unseg_studio.app.dialogs import ExportDialog, LabelsDialog
 from unseg_studio.app.main import make_window as start_window
 from unseg_studio.app.preview import export_preview
 from unseg_studio.data import FIRST_CLUSTER
-from unseg_studio.formats import export
+from unseg_studio.formats import FORMATS, export
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 LEFT = Qt.MouseButton.LeftButton
 CTRL = Qt.KeyboardModifier.ControlModifier
+READABLE = [name for name, format_ in FORMATS.items() if format_.read is not None]
 BAD = ("zero.png", "text.png", "nan.tif", "flat.tif", "missing.png", "truncated.png", "bomb.png")
 
 
@@ -152,12 +154,49 @@ class TestExport:
         qtbot.waitUntil(lambda: dialog.preview_is_shown)
         dialog.reject()
 
-    def test_the_suffix_follows_the_format(self, qtbot, window):
+    def test_the_name_follows_the_format(self, qtbot, window):
         dialog = open_export(qtbot, window)
         combo = dialog.form._format
         combo.setFocus()
-        qtbot.keyClick(combo, Qt.Key.Key_Down)
+        for name in ("coco-panoptic", "coco-stuff", "voc", "png"):
+            qtbot.keyClick(combo, Qt.Key.Key_Down)
+            assert dialog.form.wish.format == name
         assert dialog.path.text().endswith("small.png")
+        qtbot.keyClick(combo, Qt.Key.Key_Up)
+        assert dialog.path.text().endswith("small_voc")
+        assert dialog._note.text() == "A folder of this name will be made."
+        dialog.reject()
+
+    @pytest.mark.parametrize("name", FORMATS)
+    def test_every_format_is_written_and_compared(self, qtbot, window, tmp_path, name):
+        paint_half(window)
+        dialog = open_export(qtbot, window)
+        combo = dialog.form._format
+        combo.setCurrentIndex(combo.findData(name))
+        combo.activated.emit(combo.currentIndex())
+        target = Path(dialog.path.text())
+        assert target.parent == tmp_path
+        with qtbot.waitSignal(dialog.exported) as said:
+            qtbot.mouseClick(dialog.write_button, LEFT)
+        assert target.exists()
+        assert said.args[0].sentence == window.messages.message.sentence
+        if FORMATS[name].read is not None:
+            assert "the masks with IoU 1.000." in window.messages.message.sentence
+        assert not window.files.is_dirty
+
+    def test_browsing_asks_for_a_folder_where_a_format_writes_one(self, qtbot, window, tmp_path):
+        dialog = open_export(qtbot, window)
+        for name, mode in (
+            ("yolo", QFileDialog.FileMode.Directory),
+            ("ome-zarr", QFileDialog.FileMode.AnyFile),
+            ("coco", QFileDialog.FileMode.AnyFile),
+        ):
+            dialog.form._format.setCurrentIndex(dialog.form._format.findData(name))
+            dialog._browse()
+            asked = next(d for d in shown(QFileDialog) if d.fileMode() == mode)
+            asked.fileSelected.emit(str(tmp_path / name))
+            asked.close()
+            assert dialog.path.text() == str(tmp_path / name)
         dialog.reject()
 
     def test_a_file_that_exists_is_announced(self, qtbot, window, tmp_path):
@@ -221,10 +260,10 @@ class TestExport:
 
 
 class TestImport:
-    @pytest.mark.parametrize("name", ["coco", "png"])
+    @pytest.mark.parametrize("name", READABLE)
     def test_masks_come_back_as_corrections(self, qtbot, window, tmp_path, name):
         paint_half(window)
-        path = tmp_path / ("masks.json" if name == "coco" else "masks.png")
+        path = tmp_path / FORMATS[name].named("masks")
         export(window.document.annotation(), path, format=name)
         expected = window.document.labels == 1
         window.document.clear_edits()
@@ -262,3 +301,50 @@ class TestImport:
         window.document.clear_edits()
         window.files.open_dropped([path])
         qtbot.waitUntil(lambda: not window.document.edits.is_empty)
+
+    @pytest.mark.parametrize(
+        "name", ["coco", "labelme", "qupath", "yolo", "voc", "ome-zarr", "png", "png-folder"]
+    )
+    def test_dropped_masks_of_any_format_are_imported(self, qtbot, window, tmp_path, name):
+        paint_half(window)
+        path = tmp_path / FORMATS[name].named("masks")
+        export(window.document.annotation(), path, format=name)
+        expected = window.document.labels == 1
+        window.document.clear_edits()
+        window.files.open_dropped([path])
+        qtbot.waitUntil(lambda: not window.document.edits.is_empty)
+        np.testing.assert_array_equal(window.document.labels == 1, expected)
+
+    def test_the_dialog_says_what_was_chosen_and_imports_it(self, qtbot, window, tmp_path):
+        paint_half(window)
+        path = tmp_path / "set"
+        export(window.document.annotation(), path, format="yolo")
+        (tmp_path / "text.txt").write_text("hello")
+        window.document.clear_edits()
+        qtbot.keyClick(window.canvas, "I", CTRL)
+        dialog = shown(LabelsDialog)[0]
+        for text, note in (
+            (tmp_path / "absent", "There is nothing at this path."),
+            (tmp_path / "text.txt", "This is none of the formats"),
+            (path, "This is YOLO segmentation."),
+        ):
+            dialog.path.setText(str(text))
+            assert dialog._note.text().startswith(note)
+            assert dialog.import_button.isEnabled() == (text == path)
+        qtbot.mouseClick(dialog.import_button, LEFT)
+        qtbot.waitUntil(lambda: not window.document.edits.is_empty)
+
+    @pytest.mark.parametrize(("title", "folder"), [("File …", False), ("Folder …", True)])
+    def test_the_dialog_asks_for_files_and_for_folders(
+        self, qtbot, window, tmp_path, title, folder
+    ):
+        qtbot.keyClick(window.canvas, "I", CTRL)
+        dialog = shown(LabelsDialog)[0]
+        button = next(b for b in dialog.findChildren(QPushButton) if b.text() == title)
+        qtbot.mouseClick(button, LEFT)
+        asked = shown(QFileDialog)[0]
+        assert (asked.fileMode() == QFileDialog.FileMode.Directory) == folder
+        asked.fileSelected.emit(str(tmp_path))
+        asked.close()
+        assert dialog.path.text() == str(tmp_path)
+        dialog.reject()

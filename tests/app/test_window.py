@@ -15,7 +15,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QMenu, QMessageBox
 
 from unseg_studio.app.actions import COMMANDS, keys_of
-from unseg_studio.app.dialogs import ExportDialog, KeySheet, key_sheet
+from unseg_studio.app.dialogs import ExportDialog, KeySheet, LabelsDialog, key_sheet
 from unseg_studio.app.faults import catch_faults
 from unseg_studio.app.hint_bar import STEPS
 from unseg_studio.app.tools import Tool
@@ -148,7 +148,7 @@ class TestKeys:
         ("name", "modifier", "kind"),
         [
             ("O", CTRL, QFileDialog),
-            ("I", CTRL, QFileDialog),
+            ("I", CTRL, LabelsDialog),
             ("E", CTRL, ExportDialog),
             (Qt.Key.Key_F1, NONE, KeySheet),
             ("?", NONE, KeySheet),

@@ -1,4 +1,4 @@
-"""The windows beside the window: export, keys, details, the question about unsaved work."""
+"""The windows beside the window: import, export, keys, details, the question about unsaved work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QElapsedTimer, Qt, QTimer, Signal
 from qtpy.QtGui import QFontDatabase, QGuiApplication, QPixmap
 from qtpy.QtWidgets import (
     QDialog,
@@ -19,7 +19,9 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QMessageBox,
     QPlainTextEdit,
+    QProgressBar,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QTextBrowser,
     QTreeWidget,
@@ -31,13 +33,23 @@ from qtpy.QtWidgets import (
 from unseg_studio.app.actions import COMMANDS, MENUS, NUMBERED, keys_of
 from unseg_studio.app.faults import message_of
 from unseg_studio.app.message_bar import Message, MessageBar
-from unseg_studio.app.preview import SIDE, export_preview, pixels_per_category, qimage
-from unseg_studio.data import IMAGE_SUFFIXES, Annotation
-from unseg_studio.document import Document, Live
-from unseg_studio.formats import FORMATS
-from unseg_studio.widgets import Background, ExportCheck, ExportForm, ExportJob, ExportWish
+from unseg_studio.app.preview import SIDE, export_preview, qimage
+from unseg_studio.data import IMAGE_SUFFIXES
+from unseg_studio.formats import FORMATS, Format, Preflight, recognised
+from unseg_studio.widgets import (
+    Background,
+    ExportCheck,
+    ExportForm,
+    ExportWish,
+    Written,
+    renamed,
+    target_dialog,
+)
+from unseg_studio.widgets.export_job import Course, Job
 from unseg_studio.widgets.icons import icon, swatch
 from unseg_studio.widgets.layout import button, column, row, words
+
+LOOK_MS = 200
 
 UNSAVED = "The masks of this image have not been exported since you last changed them."
 
@@ -48,12 +60,9 @@ def image_dialog(parent: QWidget, folder: str) -> QFileDialog:
     return _file_dialog(parent, "Open image", folder, f"Images ({suffixes});;All files (*)")
 
 
-def labels_dialog(parent: QWidget, folder: str) -> QFileDialog:
-    """Ask for a file with masks."""
-    readable = [f for f in FORMATS.values() if f.read is not None]
-    every = " ".join(f"*{f.suffix}" for f in readable)
-    single = [f"{f.title} (*{f.suffix})" for f in readable]
-    return _file_dialog(parent, "Import labels", folder, ";;".join([f"Masks ({every})", *single]))
+def labels_dialog(parent: QWidget, folder: str) -> LabelsDialog:
+    """Ask for a file or a folder with masks."""
+    return LabelsDialog(parent, folder)
 
 
 def _file_dialog(parent: QWidget, title: str, folder: str, names: str) -> QFileDialog:
@@ -149,38 +158,139 @@ def _key_row(keys: str, what: str, how: str) -> str:
     )
 
 
+class LabelsDialog(QDialog):
+    """Choose a file or a folder with masks; says of what format it is before it is read.
+
+    Parameters
+    ----------
+    parent : QWidget
+        The window.
+    folder : str
+        Where to begin.
+    """
+
+    fileSelected = Signal(str)  # noqa: N815 - as a file dialog has it
+    """The person chose this; named like that of a `QFileDialog`."""
+
+    def __init__(self, parent: QWidget, folder: str) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Import labels")
+        self.resize(520, 0)
+        self._folder = folder
+        self.path = QLineEdit()
+        self.path.setAccessibleName("File or folder")
+        self.path.setPlaceholderText("A file, or the folder of a data set")
+        self._note = words()
+        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.import_button = QPushButton(icon("open"), "Import")
+        self._buttons.addButton(self.import_button, QDialogButtonBox.ButtonRole.AcceptRole)
+        self.import_button.setDefault(True)
+        file = button("File …", "Choose a file with masks", self._ask_for_file)
+        set_ = button("Folder …", "Choose a folder: YOLO, VOC, OME-Zarr, ...", self._ask_for_folder)
+        column(
+            self, words("Masks that lie over the image then, to be corrected."),
+            row(self.path, file, set_, stretch=0), self._note, words(_READABLE, quiet=True),
+            self._buttons, margin=12,
+        )  # fmt: skip
+        self._show_note()
+
+        self.path.textChanged.connect(self._show_note)
+        self._buttons.accepted.connect(self._choose)
+        self._buttons.rejected.connect(self.reject)
+
+    def _ask_for_file(self) -> None:
+        endings = {f.suffix or f.single for f in FORMATS.values() if f.read} | {".txt", ".yaml"}
+        every = " ".join(f"*{ending}" for ending in sorted(endings) if ending)
+        dialog = _file_dialog(
+            self, "Import labels", self._folder, f"Masks ({every} *.tif *.tiff);;All files (*)"
+        )
+        dialog.fileSelected.connect(self.path.setText)
+        dialog.open()
+
+    def _ask_for_folder(self) -> None:
+        dialog = QFileDialog(self, "Import labels from folder", self._folder)
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.path.setText)
+        dialog.open()
+
+    def _show_note(self) -> None:
+        text = self.path.text().strip()
+        path = Path(text).expanduser()
+        format_ = recognised(path) if text and path.exists() else None
+        self.import_button.setEnabled(format_ is not None)
+        self._note.setText(_about_choice(text, path, format_))
+        self._note.setVisible(bool(text))
+
+    def _choose(self) -> None:
+        self.fileSelected.emit(str(Path(self.path.text().strip()).expanduser()))
+        self.accept()
+
+
+_READABLE = "Read are: " + ", ".join(f.title for f in FORMATS.values() if f.read) + "."
+
+
+def _about_choice(text: str, path: Path, format_: Format | None) -> str:
+    if format_ is not None:
+        return f"This is {format_.title}."
+    if text and not path.exists():
+        return "There is nothing at this path."
+    return "This is none of the formats that are read here; choose another file or folder."
+
+
+_COLUMNS = ("Category", "Kind", "Regions", "Pixels")
+
+
+_LEFT, _HEIGHT = 340, 620
+
+
+def _scrolled(inside: QWidget) -> QScrollArea:
+    """As wide as what is in it; many findings make it no higher."""
+    area = QScrollArea()
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidgetResizable(True)
+    area.setWidget(inside)
+    area.setFixedWidth(inside.maximumWidth() + area.verticalScrollBar().sizeHint().width())
+    return area
+
+
 class ExportDialog(QDialog):
-    """Choose a file, see what it will hold, write it.
+    """Choose a file or folder, see what it will hold, write it.
 
     The dialog stays open when writing fails, so that another folder can be chosen.
 
     Parameters
     ----------
-    document, live : Document, Live
-        What is exported.
+    form : ExportForm
+        What is exported, one image or many, and what can be chosen about it.
     wish : ExportWish
         What is chosen at first.
     path : Path
-        The file that is proposed; its suffix follows the format.
+        The file that is proposed; its name follows the format.
     parent : QWidget
         The window.
     """
 
     exported = Signal(object, object)
-    """(Path, State): what was written, and what was true then."""
+    """(Written, State or None): what was written, and what was true of the document then."""
 
-    def __init__(
-        self, document: Document, live: Live, *, wish: ExportWish, path: Path, parent: QWidget
-    ) -> None:
+    def __init__(self, form: ExportForm, *, wish: ExportWish, path: Path, parent: QWidget) -> None:
         super().__init__(parent)
-        self._document, self._live = document, live
         self._background, self._painter = Background(self), Background(self)
-        self.form = ExportForm(document, live)
+        self._look = QTimer(self, interval=LOOK_MS)
+        self._clock, self._stage = QElapsedTimer(), ""
+        self._job: Job | None = None
+        self.form = form
         self.form.show_wish(wish)
         self.path = QLineEdit(str(path))
         self.path.setAccessibleName("File")
         self._note = words(quiet=True)
         self._bar = MessageBar()
+        self._progress = QProgressBar()
+        self._progress.hide()
         self._picture = self._make_picture()
         self._table = self._make_table()
         self._buttons, self.write_button = self._make_buttons()
@@ -193,6 +303,7 @@ class ExportDialog(QDialog):
         self.path.textChanged.connect(self._show_note)
         self._buttons.accepted.connect(self._write)
         self._buttons.rejected.connect(self.reject)
+        self._look.timeout.connect(self._show_course)
         self._bar.details_requested.connect(lambda m: DetailsDialog(m, self).open())
 
     @property
@@ -212,11 +323,13 @@ class ExportDialog(QDialog):
         picture.setFixedSize(SIDE, SIDE * 3 // 4)
         picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         picture.setToolTip("What will be written; the rest is dimmed.")
+        if self.form.source.image is None:
+            picture.hide()
         return picture
 
     def _make_table(self) -> QTreeWidget:
         table = QTreeWidget()
-        table.setHeaderLabels(("Category", "Kind", "Regions", "Pixels"))
+        table.setHeaderLabels((*_COLUMNS, "Images") if self.form.source.many else _COLUMNS)
         table.setRootIsDecorated(False)
         table.setMinimumHeight(120)
         table.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -233,77 +346,117 @@ class ExportDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Export")
         left, right = QWidget(), QWidget()
-        left.setFixedWidth(340)
+        left.setFixedWidth(_LEFT)
         column(left, self.form, margin=0).addStretch(1)
         column(right, self._picture, self._table, margin=0)
+        scroll = _scrolled(left)
         browse = button("Browse …", "Choose folder and name", self._browse)
-        body = row(left, right, stretch=1)
+        body = row(scroll, right, stretch=1)
         body.setSpacing(16)
         file_row = row(QLabel("File"), self.path, browse, stretch=1)
         layout: QVBoxLayout = column(
-            self, self._bar, body, file_row, self._note, self._buttons, margin=12
+            self, self._bar, body, file_row, self._note, self._progress, self._buttons, margin=12
         )
         layout.setStretch(1, 1)
         self._note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.resize(self.sizeHint().width(), _HEIGHT)
 
     # The person
 
+    def reject(self) -> None:
+        """Close; many images that are being written are stopped, and nothing of them is left."""
+        self.form.stop_checking()
+        if self._job is not None:
+            self._job.course.stop()
+        super().reject()
+
     def _browse(self) -> None:
-        dialog = QFileDialog(self, "Export to", self.path.text())
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog = target_dialog(
+            self, Path(self.path.text()), self.form.format, many=self.form.source.many
+        )
         dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)  # the dialog itself says so
         dialog.fileSelected.connect(self.path.setText)
-        dialog.fileSelected.connect(self._follow_format)
         dialog.open()
 
     def _follow_format(self) -> None:
-        """Give the file the suffix of the format."""
-        path = Path(self.path.text())
-        suffix = FORMATS[self.form.wish.format].suffix
-        if path.name and path.suffix != suffix:
-            known = {f.suffix for f in FORMATS.values()}
-            stem = path.stem if path.suffix in known else path.name
-            self.path.setText(str(path.with_name(stem + suffix)))
+        """Give the file the name that it has in this format."""
+        path, format_ = Path(self.path.text()), self.form.format
+        self.path.setText(str(renamed(path, format_, many=self.form.source.many)))
         self._show_note()
 
     def _show_note(self) -> None:
-        path = Path(self.path.text())
-        self._note.setText("This file exists and will be replaced." if path.is_file() else "")
+        path, is_folder = Path(self.path.text()), self.form.format.is_folder
+        ending = self.form.format.single
+        single = bool(ending) and path.name.lower().endswith(ending)
+        if path.is_file():
+            note = "This file exists and will be replaced."
+        elif path.is_dir() and is_folder:
+            note = "This folder exists; files of the same names in it will be replaced."
+        else:
+            note = "A folder of this name will be made." if is_folder and not single else ""
+        self._note.setText(note)
 
     def _write(self) -> None:
-        job = ExportJob.of(self._document, self._live, self.form.wish)
+        self.form.stop_checking()
+        self._job = job = self.form.source.job(self.form.wish)
         path = Path(self.path.text()).expanduser()
         self.write_button.setEnabled(False)
         self.write_button.setText("Exporting …")
         self._background.run(
-            partial(job.write, path), lambda _: self._on_written(path, job), self._on_failed
+            partial(job.write, path), partial(self._on_written, job), self._on_failed
         )
+        if self.form.source.many:
+            self._clock.start()
+            self._look.start()
+
+    def _show_course(self) -> None:
+        if self._job is not None:
+            course = self._job.course
+            self._progress.show()
+            self._progress.setRange(0, course.total)
+            self._progress.setValue(min(course.done, course.total))
+            self._progress.setFormat(f"{course.stage} %v of %m{self._left(course)}")
+
+    def _left(self, course: Course) -> str:
+        """How long this stage still takes, once that can be told."""
+        if course.stage != self._stage:
+            self._stage = course.stage
+            self._clock.start()
+        seconds = self._clock.elapsed() / 1000
+        if seconds < 1 or not 0 < course.done < course.total:
+            return ""
+        return f", {seconds / course.done * (course.total - course.done):.0f} s left"
 
     # What came of it
 
-    def _on_written(self, path: Path, job: ExportJob) -> None:
-        self.exported.emit(path, job.state)
+    def _on_written(self, job: Job, written: Written) -> None:
+        self._look.stop()
+        self.exported.emit(written, job.state)
         self.accept()
 
     def _on_failed(self, error: Exception) -> None:
+        self._look.stop()
+        self._progress.hide()
         self.write_button.setEnabled(True)
         self.write_button.setText("Export")
         self._bar.tell(message_of(error))
 
     def _on_checked(self, check: ExportCheck) -> None:
         self.write_button.setEnabled(not check.refused)
-        self._show_table(check.annotation)
-        self._painter.run(
-            partial(export_preview, self._document.image, check.annotation), self._show_picture
-        )
+        self._show_table(check.told)
+        image = self.form.source.image
+        if image is not None and check.annotation is not None:
+            self._painter.run(partial(export_preview, image, check.annotation), self._show_picture)
 
-    def _show_table(self, annotation: Annotation) -> None:
+    def _show_table(self, told: Preflight) -> None:
         self._table.clear()
-        for category, regions, pixels in pixels_per_category(annotation):
-            item = QTreeWidgetItem([category.name, category.kind, f"{regions:,}", f"{pixels:,}"])
+        for category in told.categories:
+            name = category.name
+            counts = [told.regions[name], told.pixels[name], told.images[name]]
+            cells = [name, category.kind, *(f"{n:,}" for n in counts)]
+            item = QTreeWidgetItem(cells[: self._table.columnCount()])
             item.setIcon(0, swatch(category.color))
-            for at in (2, 3):
+            for at in range(2, len(cells)):
                 item.setTextAlignment(at, Qt.AlignmentFlag.AlignRight)
             self._table.addTopLevelItem(item)
 

@@ -22,13 +22,11 @@ from unseg_studio.data import Annotation, Category, read_image, regions_from_lab
 from unseg_studio.data.image import Source
 from unseg_studio.data.samples import sample_path
 from unseg_studio.document import Document, Live, State
-from unseg_studio.formats import FORMATS, StartingLabels, image_name, load
+from unseg_studio.formats import FORMATS, StartingLabels, are_labels, image_name, load
 from unseg_studio.segmenters import default_segmenter
-from unseg_studio.widgets import Background, ExportWish
+from unseg_studio.widgets import Background, ExportWish, Written, document_form
 
 SAMPLE = "cat"
-LABEL_SUFFIXES = frozenset({".json"})
-"""Dropped files with these suffixes are masks; a dropped PNG is an image."""
 
 
 class Files(QObject):
@@ -98,7 +96,7 @@ class Files(QObject):
 
     def open_dropped(self, paths: list[Path]) -> None:
         """Open what was dropped on the window: masks, or the first image."""
-        masks = [path for path in paths if path.suffix.lower() in LABEL_SUFFIXES]
+        masks = [path for path in paths if are_labels(path)]
         images = [path for path in paths if path not in masks]
         if images:
             self.open(images[0])
@@ -126,7 +124,7 @@ class Files(QObject):
         dialog.open()
 
     def import_labels(self, path: Path) -> None:
-        """Take the masks of a COCO file or an indexed PNG as corrections."""
+        """Take the masks of a file or folder of any readable format as corrections."""
         if self._document is None:
             return
         document = self._document
@@ -161,8 +159,7 @@ class Files(QObject):
         if self._document is None or self._live is None:
             return
         dialog = ExportDialog(
-            self._document,
-            self._live,
+            document_form(self._document, self._live),
             wish=wish or self._wish,
             path=self._proposal(self._document.image.source),
             parent=self._window,
@@ -171,13 +168,13 @@ class Files(QObject):
         dialog.open()
 
     def _on_exported(
-        self, dialog: ExportDialog, then: Callable[[], None] | None, path: Path, state: State
+        self, dialog: ExportDialog, then: Callable[[], None] | None, written: Written, state: State
     ) -> None:
         self._wish = dialog.form.wish
-        self._remember("export", path)
+        self._remember("export", written.path)
         if self._work is not None:
             self._work.written(state)
-        self.said.emit(Message(f"Exported to {path}.", grade="info"))
+        self.said.emit(Message(written.sentence, grade="info"))
         self.exported.emit()
         if then is not None:
             then()
@@ -185,7 +182,7 @@ class Files(QObject):
     def _proposal(self, source: Source) -> Path:
         here = source.path.parent if source.path and not _is_sample(source.path) else Path.home()
         folder = Path(str(self._settings.value("folders/export", here)))
-        return folder / Path(image_name(source)).with_suffix(FORMATS[self._wish.format].suffix)
+        return folder / FORMATS[self._wish.format].named(Path(image_name(source)).stem)
 
     # Unsaved work
 

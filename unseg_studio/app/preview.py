@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtGui import QImage
 
-from unseg_studio.data import Annotation, Category, Image
+from unseg_studio.data import Annotation, Image
 from unseg_studio.data.image import three_channels
 
 SIDE = 360
@@ -52,16 +52,6 @@ def qimage(rgb: NDArray[np.uint8]) -> QImage:
     """A Qt image with a copy of these pixels, `(h, w, 3)` uint8."""
     height, width = rgb.shape[:2]
     return QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-
-
-def pixels_per_category(annotation: Annotation) -> list[tuple[Category, int, int]]:
-    """(category, number of regions, number of pixels) of every category that occurs."""
-    rows = []
-    for category in annotation.categories:
-        areas = [region.area for region in annotation.regions if region.category == category.id]
-        if areas:
-            rows.append((category, len(areas), sum(areas)))
-    return rows
 
 
 def _shown(image: Image, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from unseg_studio.formats.coco import CocoOptions, read_coco, write_coco
 from unseg_studio.formats.png import PngOptions, read_png, write_png
 from unseg_studio.formats.preflight import Preflight, preflight, preflight_all
 from unseg_studio.formats.splitting import split
-from unseg_studio.formats.table import FORMATS, export, format_named, load
+from unseg_studio.formats.table import FORMATS, are_labels, export, format_named, load, recognised
 from unseg_studio.formats.targets import TARGETS
 from unseg_studio.formats.verification import Agreement, decoded_iou
 
@@ -23,6 +23,7 @@ __all__ = [
     "PngOptions",
     "Preflight",
     "StartingLabels",
+    "are_labels",
     "decoded_iou",
     "export",
     "format_named",
@@ -32,6 +33,7 @@ __all__ = [
     "preflight_all",
     "read_coco",
     "read_png",
+    "recognised",
     "split",
     "write_coco",
     "write_png",

@@ -113,6 +113,11 @@ class Format:
     losses : tuple of str
         Sentences about what does not come back when a file of this format is read again; empty
         where everything does.
+    purpose : str
+        What it is for, in one sentence.
+    single : str
+        Of a format that writes folders: ending of the file, or folder, that it writes instead for
+        one image where the given name ends like this; empty where it writes folders only.
     """
 
     name: str
@@ -127,12 +132,20 @@ class Format:
     splits: bool = False
     recognises: Callable[[Path], bool] | None = None
     losses: tuple[str, ...] = ()
+    purpose: str = ""
+    single: str = ""
 
     def may_be(self, path: Path) -> bool:
         """Say whether this file or folder may be of the format, by its name and beginning."""
         if self.recognises is not None:
             return self.recognises(path)
         return path.suffix.lower() == self.suffix
+
+    def named(self, stem: str, *, many: bool = False) -> str:
+        """Propose a name for the file or folder of one image, or of many."""
+        if not self.is_folder:
+            return f"{stem}{self.suffix}"
+        return f"{stem}{self.single}" if self.single and not many else f"{stem}_{self.name}"
 
 
 def image_name(source: Source) -> str:

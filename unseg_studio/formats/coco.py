@@ -330,4 +330,7 @@ def _counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-COCO = Format("coco", "COCO", ".json", CocoOptions, write_coco, read_coco, check_coco)
+COCO = Format(
+    "coco", "COCO", ".json", CocoOptions, write_coco, read_coco, check_coco,
+    purpose="Training and scoring of detectors; most tools read it. One file for all images.",
+)  # fmt: skip

@@ -184,5 +184,6 @@ def check_cvat(annotation: Annotation, options: CvatOptions) -> Iterator[Finding
 
 
 CVAT = Format(
-    "cvat", "CVAT for images", ".xml", CvatOptions, write_cvat, None, check_cvat, splits=True
-)
+    "cvat", "CVAT for images", ".xml", CvatOptions, write_cvat, None, check_cvat, splits=True,
+    purpose="Going on in CVAT: one file with editable masks or polygons of all images.",
+)  # fmt: skip

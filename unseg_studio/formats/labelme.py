@@ -21,10 +21,10 @@ import PIL.Image
 
 from unseg_studio.data import Annotation, Patch, Region
 from unseg_studio.formats import geometry, outlines
-from unseg_studio.formats.atomic import write_folder
+from unseg_studio.formats.atomic import write_bytes, write_folder
 from unseg_studio.formats.base import Finding, Format, image_name
 from unseg_studio.formats.labelme_reader import read_labelme
-from unseg_studio.formats.naming import Register
+from unseg_studio.formats.naming import Register, is_single, only_one
 from unseg_studio.formats.painting import OWN_KEY, beginning, own_entry
 
 Shapes = Literal["polygon", "mask"]
@@ -72,19 +72,24 @@ def write_labelme(
     *,
     options: LabelmeOptions | None = None,
 ) -> None:
-    """Write a folder of labelme files, `cells.json` for `cells.tif`.
+    """Write a folder of labelme files, `cells.json` for `cells.tif`, or a single `.json` file.
 
     labelme looks for them beside the images.
 
     Raises
     ------
     ValueError
-        If two images would share a file, or category tables contradict each other.
+        If two images would share a file, there are several for one file, or category tables
+        contradict each other.
     OSError
-        If the folder cannot be written; what was there before stays.
+        If they cannot be written; what was there before stays.
     """
     given = (annotations,) if isinstance(annotations, Annotation) else annotations
-    write_folder(Path(path), _files(given, Path(path), options=options or LabelmeOptions()))
+    target, options = Path(path), options or LabelmeOptions()
+    if is_single(target, LABELME.single):
+        write_bytes(target, only_one(_files(given, target.parent, options=options), target))
+        return
+    write_folder(target, _files(given, target, options=options))
 
 
 def _files(
@@ -186,4 +191,6 @@ LABELME = Format(
     "labelme", "labelme", "", LabelmeOptions, write_labelme, read_labelme, check_labelme,
     is_folder=True,
     recognises=is_labelme,
+    purpose="Going on in labelme: one JSON file for each image, to lie beside it.",
+    single=".json",
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -89,6 +89,28 @@ def file_of(path: Path, file_name: str, *, endings: Sequence[str]) -> Path:
         f"{path} has no file for the image {file_name!r}; it holds {listed}"
         f"{' and more' if there[3:] else ''}. Choose the folder that belongs to this image."
     )
+
+
+def is_single(path: Path, ending: str) -> bool:
+    """Say whether a name is that of a file for one image, where a folder would do as well."""
+    return path.name.lower().endswith(ending) and not path.is_dir()
+
+
+def only_one(files: Iterable[tuple[str, bytes]], target: Path) -> bytes:
+    """Give the content of the only file.
+
+    Raises
+    ------
+    ValueError
+        If there are several, in a sentence.
+    """
+    (_, data), *more = islice(files, 2)
+    if more:
+        raise ValueError(
+            f"Several images were given for {target.name}, which holds the regions of one. Choose "
+            "a name without an ending, of a folder with one file for each image."
+        )
+    return data
 
 
 def holds(folder: Path, pattern: str) -> bool:

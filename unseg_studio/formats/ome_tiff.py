@@ -241,4 +241,6 @@ OME_TIFF = Format(
     check_ome_tiff,
     is_folder=True,
     recognises=recognises,
+    purpose="Microscopy programs such as Fiji and QuPath: labels with their pixel size.",
+    single=".ome.tif",
 )

@@ -432,6 +432,18 @@ def recognises(path: Path) -> bool:
     return any(holds(folder, f"*{SUFFIX}") for folder in (path, *(path / p for p in PARTS)))
 
 
+def has_labels_only(path: Path) -> bool:
+    """Say whether there are labels, and no image that they lie over; raises nothing."""
+    try:
+        store = FolderStore(path)
+        own = _attributes(store, "")
+        if "image-label" in own or "labels" in own:
+            return True
+        return "multiscales" not in own and bool(_attributes(store, "labels").get("labels"))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return False
+
+
 OME_ZARR = Format(
     "ome-zarr",
     "OME-Zarr labels",
@@ -442,4 +454,6 @@ OME_ZARR = Format(
     check_ome_zarr,
     is_folder=True,
     recognises=recognises,
+    purpose="Large microscopy images: labels in pyramid levels, inside the image if it is Zarr.",
+    single=".ome.zarr",
 )

@@ -256,4 +256,5 @@ PANOPTIC = Format(
     is_folder=True,
     splits=True,
     recognises=recognises,
+    purpose="Training panoptic models: one PNG of segments for each image, things and stuff.",
 )

@@ -208,5 +208,6 @@ def check_png(annotation: Annotation, options: PngOptions) -> Iterator[Finding]:
 
 
 PNG = Format(
-    "png", "Indexed PNG", ".png", PngOptions, write_png, read_png, check_png, holds_many=False
-)
+    "png", "Indexed PNG", ".png", PngOptions, write_png, read_png, check_png, holds_many=False,
+    purpose="One image for scripts: the value of a pixel is its category; names lie beside it.",
+)  # fmt: skip

@@ -74,4 +74,5 @@ PNG_FOLDER = Format(
     check_png,
     is_folder=True,
     recognises=recognises,
+    purpose="Training semantic models: one indexed PNG for each image, one table of names.",
 )

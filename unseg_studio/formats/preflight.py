@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import FIRST_CLUSTER, Annotation, cluster_ids
+from unseg_studio.data import FIRST_CLUSTER, Annotation, Category, cluster_ids
 from unseg_studio.formats import geometry
-from unseg_studio.formats.base import Finding, Severity, image_name
+from unseg_studio.formats.base import Finding, Format, Severity, image_name
 from unseg_studio.formats.table import format_named, options_for
 from unseg_studio.formats.targets import judged, target_named
 
@@ -65,6 +65,7 @@ def preflight(
         *_about_clusters(labels),
         *_about_regions(annotation),
         *chosen.check(annotation, options),
+        *(Finding("note", sentence) for sentence in chosen.losses),
         *(judged(annotation, format, options, target=tool) if tool else ()),
     ]
     return _gravest_first(found)
@@ -97,6 +98,14 @@ class Preflight:
         Names that more than one image has.
     findings : tuple of Finding
         Gravest first; of those that several images have, one, and in how many.
+    categories : tuple of Category
+        All that there are, by id.
+    pixels : mapping of str to int
+        How many pixels of each category, by its name.
+    n_unnamed : int
+        Images in which clusters without a name are left out.
+    parts : mapping of str to int
+        How many images each part of a split data set has, by its name.
     """
 
     n_images: int
@@ -107,6 +116,15 @@ class Preflight:
     n_with_holes: int
     duplicates: tuple[str, ...]
     findings: tuple[Finding, ...]
+    categories: tuple[Category, ...] = ()
+    pixels: Mapping[str, int] = field(default_factory=dict)
+    n_unnamed: int = 0
+    parts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> bool:
+        """Writing would not work."""
+        return any(finding.severity == "error" for finding in self.findings)
 
 
 def preflight_all(
@@ -115,6 +133,7 @@ def preflight_all(
     options: Any = None,
     *,
     target: str | None = None,
+    labels: Callable[[Annotation], NDArray[np.int32] | None] = lambda _: None,
 ) -> Preflight:
     """Tell what an export of these images would write; asked for one by one.
 
@@ -124,6 +143,8 @@ def preflight_all(
         What would be written.
     format, options, target
         As for `preflight`.
+    labels : callable
+        Gives the labels that are shown of an image, as for `preflight`, or None.
 
     Raises
     ------
@@ -132,8 +153,10 @@ def preflight_all(
     """
     count = _Count()
     for annotation in annotations:
-        count.add(annotation, preflight(annotation, format, options=options, target=target))
-    return count.told()
+        shown = labels(annotation)
+        found = preflight(annotation, format, options=options, labels=shown, target=target)
+        count.add(annotation, found, n_clusters=0 if shown is None else len(cluster_ids(shown)))
+    return count.told(format_named(format))
 
 
 class _Count:
@@ -141,20 +164,36 @@ class _Count:
 
     def __init__(self) -> None:
         self._names: Counter[str] = Counter()
+        self._categories: dict[int, Category] = {}
+        self._pixels: Counter[str] = Counter()
+        self._parts: Counter[str] = Counter()
+        self._n_unnamed = 0
         self._regions: Counter[str] = Counter()
         self._images: Counter[str] = Counter()
         self._without: list[str] = []
         self._n_tiny = self._n_with_holes = 0
         self._found: dict[tuple[Severity, str], tuple[str, int]] = {}
 
-    def add(self, annotation: Annotation, found: Iterable[Finding]) -> None:
+    def add(self, annotation: Annotation, found: Iterable[Finding], *, n_clusters: int = 0) -> None:
         """Take one image into account."""
         name = image_name(annotation.source)
         self._names[name] += 1
+        self._n_unnamed += n_clusters > 0
+        if annotation.subset:
+            self._parts[annotation.subset] += 1
+        self._add_regions(annotation, name)
+        for finding in found:
+            # The same sentence with other figures is the same finding.
+            key = finding.severity, re.sub(r"[\d.]+|'[^']*'", "#", finding.sentence)
+            first, n = self._found.get(key, (finding.sentence, 0))
+            self._found[key] = first, n + 1
+
+    def _add_regions(self, annotation: Annotation, name: str) -> None:
+        self._categories.update({category.id: category for category in annotation.categories})
         names = {category.id: category.name for category in annotation.categories}
         for known in names.values():
-            self._regions[known] += 0
-            self._images[known] += 0
+            for counter in (self._regions, self._images, self._pixels):
+                counter[known] += 0
         used = [names.get(region.category, "") for region in annotation.regions]
         self._regions.update(used)
         self._images.update(set(used))
@@ -163,27 +202,17 @@ class _Count:
         self._n_tiny += sum(region.area < TINY for region in annotation.regions)
         patches = [geometry.tight(region.patch) for region in annotation.regions]
         self._n_with_holes += sum(geometry.has_holes(p, touching=False) for p in patches)
-        for finding in found:
-            # The same sentence with other figures is the same finding.
-            key = finding.severity, re.sub(r"[\d.]+|'[^']*'", "#", finding.sentence)
-            first, n = self._found.get(key, (finding.sentence, 0))
-            self._found[key] = first, n + 1
+        for region in annotation.regions:
+            self._pixels[names.get(region.category, "")] += region.area
 
-    def told(self) -> Preflight:
+    def told(self, format_: Format) -> Preflight:
         """What there is to say after the last image."""
         duplicates = tuple(name for name, n in self._names.items() if n > 1)
         found = [
             Finding(severity, sentence if n == 1 else f"In {n} images: {sentence}")
             for (severity, _), (sentence, n) in self._found.items()
         ]
-        if duplicates:
-            found.append(
-                Finding(
-                    "error",
-                    f"More than one image is called {duplicates[0]!r}; rename one of them, or "
-                    "leave it out.",
-                )
-            )
+        found += _about_all(self._names.total(), duplicates, format_)
         return Preflight(
             n_images=self._names.total(),
             regions=dict(self._regions),
@@ -193,6 +222,25 @@ class _Count:
             n_with_holes=self._n_with_holes,
             duplicates=duplicates,
             findings=_gravest_first(found),
+            categories=tuple(self._categories[id_] for id_ in sorted(self._categories)),
+            pixels=dict(self._pixels),
+            n_unnamed=self._n_unnamed,
+            parts=dict(self._parts),
+        )
+
+
+def _about_all(n_images: int, duplicates: tuple[str, ...], format_: Format) -> Iterator[Finding]:
+    if duplicates:
+        yield Finding(
+            "error",
+            f"More than one image is called {duplicates[0]!r}; rename one of them, or leave it "
+            "out.",
+        )
+    if n_images > 1 and not format_.holds_many:
+        yield Finding(
+            "error",
+            f"{format_.title} holds one image, and {n_images} were chosen; export them one by one, "
+            "or choose another format.",
         )
 
 

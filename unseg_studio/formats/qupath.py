@@ -14,9 +14,9 @@ from typing import Any, Literal, get_args
 
 from unseg_studio.data import Annotation, Category, Region
 from unseg_studio.formats import outlines
-from unseg_studio.formats.atomic import write_folder
+from unseg_studio.formats.atomic import write_bytes, write_folder
 from unseg_studio.formats.base import Finding, Format, image_name
-from unseg_studio.formats.naming import Register, holds
+from unseg_studio.formats.naming import Register, holds, is_single, only_one
 from unseg_studio.formats.painting import OWN_KEY, beginning, own_entry
 from unseg_studio.formats.qupath_reader import SUFFIX, read_qupath
 
@@ -63,17 +63,22 @@ def write_qupath(
     *,
     options: QupathOptions | None = None,
 ) -> None:
-    """Write a folder of GeoJSON files, `cells.geojson` for `cells.tif`.
+    """Write a folder of files, `cells.geojson` for `cells.tif`, or a single `.geojson` file.
 
     Raises
     ------
     ValueError
-        If two images would share a file, or category tables contradict each other.
+        If two images would share a file, there are several for one file, or category tables
+        contradict each other.
     OSError
-        If the folder cannot be written; what was there before stays.
+        If they cannot be written; what was there before stays.
     """
     given = (annotations,) if isinstance(annotations, Annotation) else annotations
-    write_folder(Path(path), _files(given, options or QupathOptions()))
+    target, files = Path(path), _files(given, options or QupathOptions())
+    if is_single(target, SUFFIX):
+        write_bytes(target, only_one(files, target))
+        return
+    write_folder(target, files)
 
 
 def _files(
@@ -165,4 +170,6 @@ QUPATH = Format(
     "qupath", "GeoJSON for QuPath", "", QupathOptions, write_qupath, read_qupath, check_qupath,
     is_folder=True,
     recognises=is_qupath,
+    purpose="Going on in QuPath: one file for each image, to be dropped on it there.",
+    single=SUFFIX,
 )  # fmt: skip

@@ -86,5 +86,6 @@ def check_stuff(annotation: Annotation, options: StuffOptions) -> Iterator[Findi
 
 
 STUFF = Format(
-    "coco-stuff", "COCO stuff", ".json", StuffOptions, write_stuff, read_coco, check_stuff
-)
+    "coco-stuff", "COCO stuff", ".json", StuffOptions, write_stuff, read_coco, check_stuff,
+    purpose="Training semantic models on COCO: one annotation for each category of an image.",
+)  # fmt: skip

@@ -14,14 +14,16 @@ from unseg_studio.formats.coco import COCO
 from unseg_studio.formats.cvat import CVAT
 from unseg_studio.formats.labelme import LABELME
 from unseg_studio.formats.ome_tiff import OME_TIFF
-from unseg_studio.formats.ome_zarr import OME_ZARR
+from unseg_studio.formats.ome_zarr import OME_ZARR, has_labels_only
 from unseg_studio.formats.panoptic import PANOPTIC
-from unseg_studio.formats.png import PNG
+from unseg_studio.formats.png import PNG, category_table
 from unseg_studio.formats.png_folder import PNG_FOLDER
 from unseg_studio.formats.qupath import QUPATH
 from unseg_studio.formats.stuff import STUFF
 from unseg_studio.formats.voc import VOC
 from unseg_studio.formats.yolo import YOLO
+
+_NEVER_IMAGES = frozenset({".json", ".geojson"})
 
 FORMATS: dict[str, Format] = {
     format_.name: format_
@@ -198,11 +200,34 @@ def load(
     return chosen.read(Path(path), shape=shape, file_name=file_name)
 
 
-def _by_content(path: Path) -> Format:
+def recognised(path: Path) -> Format | None:
+    """Which readable format a file or folder is of, by its name and beginning; None if of none."""
     # Those that look into files come before those that go by the suffix alone.
     for format_ in sorted(FORMATS.values(), key=lambda format_: format_.recognises is None):
         if format_.read is not None and format_.may_be(path):
             return format_
+    return None
+
+
+def are_labels(path: Path) -> bool:
+    """Say whether a file or folder that was dropped holds labels rather than an image.
+
+    JSON and GeoJSON are labels, whatever stands in them; a PNG is where the table of its categories
+    lies beside it, OME-Zarr where it has labels and no image. TIFF is an image.
+    """
+    if path.suffix.lower() in _NEVER_IMAGES:
+        return True
+    format_ = recognised(path)
+    if format_ is None or format_ is OME_TIFF:
+        return False
+    if format_ is OME_ZARR:
+        return has_labels_only(path)
+    return path.is_dir() or format_ is not PNG or category_table(path).is_file()
+
+
+def _by_content(path: Path) -> Format:
+    if (format_ := recognised(path)) is not None:
+        return format_
     known = ", ".join(
         f"{f.suffix or 'folders'} ({f.title})" for f in FORMATS.values() if f.read is not None
     )

@@ -6,8 +6,9 @@ tracker, "docs" its documentation, "measured" was tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -34,12 +35,15 @@ class Target:
         Keys of `FORMATS` that it reads, the best first.
     judge : callable
         What it would do to an annotation in one of those formats.
+    options : mapping of str to object
+        By the name of a format, the options that it reads best where they are not the defaults.
     """
 
     name: str
     title: str
     formats: tuple[str, ...]
     judge: Judge
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def target_named(name: str) -> Target:
@@ -80,7 +84,9 @@ def _cvat(annotation: Annotation, format: str, options: Any) -> Iterator[Finding
 
 
 def _label_studio(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
-    # read: the COCO importer of label-studio-sdk takes polygons only and says "RLE not supported".
+    # read: converter/imports/coco.py of label-studio-sdk goes over `segmentation` as over a list of
+    # polygons, which a dict with run lengths is not, and says "RLE in segmentation is not yet
+    # supported".
     if format != "coco" or not annotation.regions:
         return
     if not _polygons(options):
@@ -95,27 +101,52 @@ def _label_studio(annotation: Annotation, format: str, options: Any) -> Iterator
             "warning",
             f"Label Studio rejects the run lengths of {n} region(s) with holes; fill the holes.",
         )
-    # read: each part of an annotation becomes a region of its own.
+    # read: in the same place, each part of an annotation becomes a polygon of its own, and the box
+    # of every annotation a rectangle beside it.
     if n := _in_parts(annotation):
         yield Finding("note", f"Label Studio will make several regions of {n} region(s) in parts.")
+    yield Finding("note", "Label Studio will show the box of each region as a rectangle, too.")
 
 
 def _fiftyone(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
     # read: masks are cut to the box; objects whose box rounds to nothing are skipped.
     if format == "coco" and (n := sum(min(region.box[2:]) < 2 for region in annotation.regions)):
         yield Finding("note", f"FiftyOne may skip {n} region(s) of a single row or column.")
+    # docs: YOLOv5DatasetImporter, label_type is "detections" unless given.
+    if format == "yolo":
+        yield Finding("note", 'FiftyOne loads outlines with label_type="polylines", else boxes.')
 
 
 def _ultralytics(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
     # docs: one line holds one polygon, which has no holes.
     if n := _with_holes(annotation):
         yield Finding("note", f"Ultralytics knows no holes; those of {n} region(s) need a bridge.")
+    # read: verify_image_label drops all but one of the rows with the same class and box; issue
+    # ultralytics "duplicate labels removed".
+    boxes = Counter((region.category, *region.box) for region in annotation.regions)
+    if n := boxes.total() - len(boxes):
+        yield Finding(
+            "warning",
+            f"Ultralytics drops {n} region(s) as duplicates, since another one of the category has "
+            "the same box.",
+        )
 
 
 def _detectron2(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
     # docs: run lengths are read where INPUT.MASK_FORMAT is "bitmask"; its default is "polygon".
     if format == "coco" and annotation.regions and not _polygons(options):
         yield Finding("note", 'Detectron2 reads run lengths with INPUT.MASK_FORMAT = "bitmask".')
+    # read: load_coco_panoptic_json puts ".jpg" in the place of each image's ending.
+    path = annotation.source.path
+    if format == "coco-panoptic" and path is not None and path.suffix != ".jpg":
+        yield Finding(
+            "warning",
+            f"Detectron2 looks for images of panoptic data sets with the ending .jpg, and "
+            f"{path.name!r} has another one.",
+        )
+    # docs: pixels of `sem_seg_file_name` are numbers of classes, which count from 0.
+    if format == "png-folder":
+        yield Finding("note", "Detectron2 takes pixels without a category for class 0.")
 
 
 def _qupath(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
@@ -144,12 +175,20 @@ def _n_parts(patch: Patch) -> int:
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        # docs: "Supported annotation formats"; measured: datumaro 1.13.12 reads panoptic and VOC.
+        # docs: "Supported formats", Ultralytics YOLO segmentation among them; measured: datumaro
+        # 1.13.12, its importer, reads VOC.
         Target("cvat", "CVAT", ("cvat", "coco", "voc", "yolo"), _cvat),
-        # docs: "Import pre-annotations"; read: converters of label-studio-sdk.
-        Target("label-studio", "Label Studio", ("coco", "yolo"), _label_studio),
-        # docs: dataset types COCODetection, ImageSegmentationDirectory, YOLOv5, VOCDetection.
-        Target("fiftyone", "FiftyOne", ("coco", "png-folder", "cvat", "voc", "yolo"), _fiftyone),
+        # read: converters of label-studio-sdk; the one for YOLO makes rectangles of all rows.
+        Target(
+            "label-studio",
+            "Label Studio",
+            ("coco",),
+            _label_studio,
+            {"coco": CocoOptions(segmentation="polygon", holes="fill")},
+        ),
+        # docs: dataset types COCODetection, ImageSegmentationDirectory, CVATImage, YOLOv5; read:
+        # VOCDetection makes boxes of the XML files and leaves the masks out.
+        Target("fiftyone", "FiftyOne", ("coco", "png-folder", "cvat", "yolo"), _fiftyone),
         # docs: "Instance segmentation datasets".
         Target("ultralytics", "Ultralytics", ("yolo",), _ultralytics),
         # docs: "Use custom datasets", register_coco_instances, register_coco_panoptic.

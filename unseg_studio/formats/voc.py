@@ -239,4 +239,5 @@ VOC = Format(
     is_folder=True,
     splits=True,
     recognises=recognises,
+    purpose="Training with Pascal VOC loaders: PNG masks, XML boxes and lists of images.",
 )

@@ -226,9 +226,9 @@ def is_yolo(path: Path) -> bool:
         return True
     if path.suffix.lower() == ".txt":
         return is_rows(path)
-    if any(holds(path, name) for name in TABLES) or "labels" in (path.name, path.parent.name):
+    if any(holds(path, name) for name in TABLES):
         return True
-    return holds_rows(path)
+    return path.is_dir() and ("labels" in (path.name, path.parent.name) or holds_rows(path))
 
 
 YOLO = Format(
@@ -236,4 +236,5 @@ YOLO = Format(
     is_folder=True,
     splits=True,
     recognises=is_yolo,
+    purpose="Training Ultralytics YOLO: one text file of outlines for each image.",
 )  # fmt: skip

@@ -5,10 +5,20 @@ from unseg_studio.widgets.category_list import CategoryList
 from unseg_studio.widgets.corrections_box import CorrectionsBox
 from unseg_studio.widgets.export_box import (
     ExportBox,
-    ExportCheck,
     ExportForm,
+    document_form,
+    target_dialog,
+)
+from unseg_studio.widgets.export_job import (
+    DocumentSource,
+    ExportCheck,
     ExportJob,
+    ExportSource,
     ExportWish,
+    SetJob,
+    SetSource,
+    Written,
+    renamed,
 )
 from unseg_studio.widgets.filmstrip import FilmstripBar
 from unseg_studio.widgets.form import Form, FormField, fields_of_options, fields_of_segmenter
@@ -20,10 +30,12 @@ __all__ = [
     "Background",
     "CategoryList",
     "CorrectionsBox",
+    "DocumentSource",
     "ExportBox",
     "ExportCheck",
     "ExportForm",
     "ExportJob",
+    "ExportSource",
     "ExportWish",
     "FilmstripBar",
     "Form",
@@ -31,7 +43,13 @@ __all__ = [
     "Pump",
     "RunBar",
     "SegmenterBox",
+    "SetJob",
+    "SetSource",
+    "Written",
+    "document_form",
     "fields_of_options",
     "fields_of_segmenter",
     "figures",
+    "renamed",
+    "target_dialog",
 ]
