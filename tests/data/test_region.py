@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
 from unseg_studio.data import Annotation, Category, Source, regions_from_labels
 
@@ -67,3 +68,19 @@ def test_regions_painted_together_give_the_labels_back(connectivity, data):
         assert (rows.min(), cols.min()) == (top, left)
         assert (rows.max(), cols.max()) == (top + height - 1, left + width - 1)
         assert region.area == mask.sum()
+
+
+@pytest.mark.parametrize("many", [0, 1000])  # all parts at once, and one by one
+@settings(max_examples=60, print_blob=True)
+@given(labels=hnp.arrays(np.int32, (9, 11), elements=st.integers(0, 2)), scale=st.integers(1, 3))
+def test_parts_are_those_that_scipy_finds(many, labels, scale):
+    labels = np.kron(labels, np.ones((scale, scale), np.int32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unseg_studio.data.region.MANY", many)
+        regions = regions_from_labels(labels, (Category(1, "cell", "#e69f00"),))
+    parts, n = ndimage.label(labels == 1, np.ones((3, 3)))
+    assert len(regions) == n
+    for number, region in enumerate(regions, 1):
+        mask = np.zeros(labels.shape, bool)
+        mask[region.patch.slices] = region.patch.mask
+        assert np.array_equal(mask, parts == number)
