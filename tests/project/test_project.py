@@ -267,3 +267,19 @@ def test_images_without_a_fingerprint_are_found_by_their_name(tmp_path: Path) ->
         image_files(tmp_path / "here")
         report = project.relink(tmp_path / "here")
         assert (report.found, report.by_name, report.missing) == ((), (1,), (2,))
+
+
+def test_images_that_are_folders_are_found_by_what_is_in_them(tmp_path: Path) -> None:
+    for number, name in enumerate(("a.zarr", "b.zarr")):
+        (tmp_path / "there" / name).mkdir(parents=True)
+        (tmp_path / "there" / name / "zarr.json").write_text("{}")
+        (tmp_path / "there" / name / "c").write_bytes(b"0" * (10 + number))
+    with Project.create(tmp_path / "a.unseg") as project:
+        project.add_images([tmp_path / "there" / "a.zarr", tmp_path / "there" / "b.zarr"])
+        project.wait_for_fingerprints()
+        assert project.missing() == ()
+        (tmp_path / "there").rename(tmp_path / "here")
+        (tmp_path / "here" / "b.zarr").rename(tmp_path / "here" / "c.zarr")
+        report = project.relink(tmp_path / "here")
+        assert (report.found, report.by_name, report.missing) == ((1, 2), (), ())
+        assert [entry.file.name for entry in project.images()] == ["a.zarr", "c.zarr"]

@@ -312,7 +312,7 @@ class Project:
         there: dict[Path, bool] = {}
         for entry in self._entries.values():
             if entry.file not in there:
-                there[entry.file] = entry.file.is_file()
+                there[entry.file] = entry.file.exists()
         return tuple(entry for entry in self._entries.values() if not there[entry.file])
 
     def relink(self, folder: str | Path) -> RelinkReport:

@@ -9,7 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from unseg_studio.project.fingerprint import fingerprint, length_in
+from unseg_studio.project.fingerprint import (
+    fingerprint,
+    is_folder_image,
+    length_in,
+    length_of,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Candidates:
         for file in _files_in(folder):
             self._by_name[file.name].append(file)
             with suppress(OSError):
-                self._by_length[file.stat().st_size].append(file)
+                self._by_length[length_of(file)].append(file)
 
     def same(self, name: str, print_: bytes) -> Path | None:
         """The file with this fingerprint; those of the same name are looked at first."""
@@ -65,6 +70,10 @@ class Candidates:
 
 def _files_in(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
+        if is_folder_image(Path(root)):
+            folders.clear()
+            yield Path(root)
+            continue
         folders.sort()
         yield from (Path(root, name) for name in sorted(names))
 
