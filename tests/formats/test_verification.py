@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from unseg_studio.formats import FORMATS, CocoOptions, export
+from unseg_studio.formats.coco_reader import CocoFile
 from unseg_studio.formats.verification import decoded_iou
 
 LOSSLESS = [n for n, f in FORMATS.items() if f.read and not f.losses and f.holds_many]
@@ -48,3 +49,14 @@ def test_nothing_agrees_with_nothing(annotate, tmp_path):
 @pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.read is None])
 def test_what_cannot_be_read_here_is_not_judged(name, annotate, blobs, tmp_path):
     assert decoded_iou([annotate(blobs)], tmp_path / "o", name) is None
+
+
+def test_a_file_about_many_images_is_read_once(annotate, blobs, tmp_path, monkeypatch):
+    n_read = []
+    read = CocoFile.read
+    monkeypatch.setattr(CocoFile, "read", lambda path: n_read.append(path) or read(path))
+    annotations = [annotate(blobs, name=f"{number}.tif") for number in range(5)]
+    export(annotations, tmp_path / "out.json")
+    found = decoded_iou(annotations, tmp_path / "out.json", "coco")
+    assert found is not None and found.overall == 1
+    assert n_read == [tmp_path / "out.json"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -71,6 +72,14 @@ class Read(Protocol):
         ...
 
 
+class Opened(Protocol):
+    """A file that was read once, and is asked about one image after the other."""
+
+    def __call__(self, *, shape: tuple[int, int], file_name: str = ...) -> StartingLabels:
+        """As `Read`."""
+        ...
+
+
 class Check(Protocol):
     """Tell what this format would do to an annotation."""
 
@@ -118,6 +127,9 @@ class Format:
     single : str
         Of a format that writes folders: ending of the file, or folder, that it writes instead for
         one image where the given name ends like this; empty where it writes folders only.
+    open : callable or None
+        Reads a file about many images once, so that all of them can be asked for; None where
+        `read` looks at no more of it than it must.
     """
 
     name: str
@@ -134,6 +146,21 @@ class Format:
     losses: tuple[str, ...] = ()
     purpose: str = ""
     single: str = ""
+    open: Callable[[Path], Opened] | None = None
+
+    def opened(self, path: Path) -> Opened:
+        """What the file at a path says about images; of a format that can be read.
+
+        Raises
+        ------
+        OSError, ValueError
+            As `read`, now or when an image is asked for.
+        """
+        if self.open is not None:
+            return self.open(path)
+        if self.read is None:
+            raise ValueError(f"{self.title} can be written, but not read. Choose another file.")
+        return partial(self.read, path)
 
     def may_be(self, path: Path) -> bool:
         """Say whether this file or folder may be of the format, by its name and beginning."""

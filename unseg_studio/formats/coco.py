@@ -24,7 +24,7 @@ from unseg_studio.data import Annotation, Category, Patch
 from unseg_studio.formats import geometry, rle
 from unseg_studio.formats.atomic import write_bytes
 from unseg_studio.formats.base import Finding, Format, image_name, merged_categories
-from unseg_studio.formats.coco_reader import OWN_INFO, read_coco
+from unseg_studio.formats.coco_reader import OWN_INFO, open_coco, read_coco
 
 Segmentation = Literal["rle", "polygon", "polygon-cv2"]
 Holes = Literal["rle", "fill"]
@@ -332,5 +332,6 @@ def _counted(n: int, noun: str) -> str:
 
 COCO = Format(
     "coco", "COCO", ".json", CocoOptions, write_coco, read_coco, check_coco,
+    open=open_coco,
     purpose="Training and scoring of detectors; most tools read it. One file for all images.",
 )  # fmt: skip

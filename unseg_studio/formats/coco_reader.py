@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unseg_studio.data import PALETTE, Category, Patch
 from unseg_studio.data.category import MAX_CATEGORY, is_color
 from unseg_studio.formats import geometry, rle
-from unseg_studio.formats.base import StartingLabels
+from unseg_studio.formats.base import Opened, StartingLabels
 from unseg_studio.formats.numbering import free_ids, unique_name
 from unseg_studio.formats.painting import shown
 from unseg_studio.formats.reading import read_bytes
@@ -56,8 +56,17 @@ def read_coco(path: str | Path, *, shape: Shape, file_name: str = "") -> Startin
         If it is no COCO file, knows no such image, contradicts itself or has damaged masks; in a
         sentence that says where.
     """
+    return open_coco(path)(shape=shape, file_name=file_name)
+
+
+def open_coco(path: str | Path) -> Opened:
+    """Read a whole file, to ask it about one image after the other; see `read_coco`."""
     file = CocoFile.read(Path(path))
-    return next(file.labels_of([_matching_image(file, shape, file_name)]))
+
+    def about(*, shape: Shape, file_name: str = "") -> StartingLabels:
+        return next(file.labels_of([_matching_image(file, shape, file_name)]))
+
+    return about
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +120,14 @@ class CocoFile:
     def annotations_of(self, image_id: Hashable) -> list[Entry]:
         """Annotations of one image, in the order of the file."""
         return self._by_image.get(image_id, [])
+
+    def names(self, file_name: str) -> bool:
+        """Say whether it knows an image of this name, with or without folders."""
+        return next(_named(self.images, file_name), None) is not None
+
+    def labels_named(self, file_name: str, shape: Shape) -> StartingLabels:
+        """Read the image of this name; see `read_coco`."""
+        return next(self.labels_of([_matching_image(self, shape, file_name)]))
 
     def labels_of(self, images: Sequence[Entry]) -> Iterator[StartingLabels]:
         """Read some of its images, one after the other, by one table of categories.

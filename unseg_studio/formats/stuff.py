@@ -15,7 +15,7 @@ import numpy as np
 from unseg_studio.data import Annotation, Patch, Region
 from unseg_studio.formats.base import Finding, Format
 from unseg_studio.formats.coco import CocoOptions, write_coco
-from unseg_studio.formats.coco_reader import read_coco
+from unseg_studio.formats.coco_reader import open_coco, read_coco
 from unseg_studio.formats.pixels import painted
 
 
@@ -87,5 +87,6 @@ def check_stuff(annotation: Annotation, options: StuffOptions) -> Iterator[Findi
 
 STUFF = Format(
     "coco-stuff", "COCO stuff", ".json", StuffOptions, write_stuff, read_coco, check_stuff,
+    open=open_coco,
     purpose="Training semantic models on COCO: one annotation for each category of an image.",
 )  # fmt: skip

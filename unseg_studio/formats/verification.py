@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from unseg_studio.data import Annotation
-from unseg_studio.formats.base import Format, StartingLabels, image_name
-from unseg_studio.formats.table import format_named, load, part_path
+from unseg_studio.formats.base import StartingLabels, image_name
+from unseg_studio.formats.table import format_named, part_path
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,17 @@ def decoded_iou(
     chosen = format_named(format)
     if chosen.read is None:
         return None
+    opened = cache(chosen.opened)
     common: Counter[str] = Counter()
     either: Counter[str] = Counter()
     for annotation in annotations:
-        _count(annotation, _decoded(annotation, Path(path), chosen), common, either)
+        part = Path(path) if chosen.splits else part_path(Path(path), chosen, annotation.subset)
+        name = image_name(annotation.source)
+        read = opened(part)(shape=annotation.shape, file_name=name)
+        _count(annotation, read, common, either)
     ratios = {name: common[name] / either[name] for name in sorted(either) if either[name]}
     total = either.total()
     return Agreement(ratios, common.total() / total if total else 1.0)
-
-
-def _decoded(annotation: Annotation, path: Path, format_: Format) -> StartingLabels:
-    part = path if format_.splits else part_path(path, format_, annotation.subset)
-    return load(
-        part, format=format_.name, shape=annotation.shape, file_name=image_name(annotation.source)
-    )
 
 
 def _count(
