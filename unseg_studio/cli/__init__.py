@@ -2,5 +2,6 @@
 
 from unseg_studio.cli.commands import BAD_INPUT, commands, run
 from unseg_studio.cli.console import complaint
+from unseg_studio.cli.projects import projects
 
-__all__ = ["BAD_INPUT", "commands", "complaint", "run"]
+__all__ = ["BAD_INPUT", "commands", "complaint", "projects", "run"]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import unseg_studio
-from unseg_studio.cli.console import complaint, reporting, result
+from unseg_studio.cli.console import StoppedError, complaint, reporting, result
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -50,6 +50,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         complaint(str(error))
         return BAD_INPUT
+    except StoppedError as stopped:
+        complaint(str(stopped))
+        return INTERRUPTED
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code == INTERRUPTED:

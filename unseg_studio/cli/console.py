@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+T = TypeVar("T")
+
+
+class StoppedError(Exception):
+    """Ctrl+C, with a sentence about what is kept."""
 
 
 def result(text: str) -> None:
@@ -66,6 +82,72 @@ def reporting(n_items: int) -> Iterator[Reporter]:
     )
     with Progress(*columns, console=console, transient=True) as bar:
         yield Reporter(console, bar, n_items)
+
+
+class Counter:
+    """Counts what is done of many items, and says how long the others will take.
+
+    In a terminal a bar moves; elsewhere, such as in a log, each item is a line.
+    """
+
+    def __init__(self, console: Console, bar: Progress | None, n_items: int) -> None:
+        self._console = console
+        self._bar = bar
+        self._task: TaskID | None = bar.add_task("", total=n_items) if bar else None
+        self._n_items = n_items
+        self._n_ended = 0
+        self._began = time.monotonic()  # not the time of day, which may be set
+
+    def ended(self, name: str) -> None:
+        """An item is done."""
+        self._n_ended += 1
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=name, completed=self._n_ended)
+            return
+        n_left = self._n_items - self._n_ended
+        left = (time.monotonic() - self._began) / self._n_ended * n_left
+        hint = f", about {_duration(left)} left" if n_left else ""
+        self._console.print(f"{name} ({self._n_ended} of {self._n_items}{hint})")
+
+    def complain(self, sentence: str) -> None:
+        """Something about an item went wrong; the work goes on."""
+        self._console.print(sentence)
+
+
+@contextmanager
+def counting(n_items: int) -> Iterator[Counter]:
+    """A counter of so many items, on stderr."""
+    console = _stderr()
+    if not console.is_terminal:
+        yield Counter(console, None, n_items)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield Counter(console, bar, n_items)
+
+
+def passing(items: Iterable[T], doing: str, n_items: int) -> Iterator[T]:
+    """The items themselves, with a bar about them in a terminal, and nothing elsewhere."""
+    console = _stderr()
+    if not console.is_terminal:
+        yield from items
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        yield from bar.track(items, total=n_items, description=doing)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _stderr() -> Console:

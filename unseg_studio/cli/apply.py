@@ -1,0 +1,64 @@
+"""Proposals for the images of a project, while nobody sits at the screen."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from unseg_studio.cli.console import Counter, StoppedError, counting
+from unseg_studio.project import Project
+from unseg_studio.project.batch import Outcome, propose, unproposed
+from unseg_studio.segmenters import Segmenter, resolve_device
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many images got a proposal, how many could not be segmented, how many were left alone."""
+
+    n_kept: int = 0
+    n_failed: int = 0
+    n_left: int = 0
+
+
+def run_apply(
+    path: Path,
+    segmenter: Segmenter,
+    *,
+    only_new: bool = False,
+    device: str = "auto",
+    n_processes: int | None = None,
+) -> Tally:
+    """Propose labels for what a project has no such proposals for.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the project cannot be written, or a setting is not accepted; in a sentence.
+    StoppedError
+        After Ctrl+C.
+    """
+    resolve_device(device)
+    outcomes: list[Outcome] = []
+    with Project.open(path) as project:
+        images = unproposed(project, segmenter, only_new=only_new)
+        batch = propose(project, segmenter, images, device=device, n_processes=n_processes)
+        try:
+            with counting(len(images)) as counter, closing(batch):
+                for outcome in batch:
+                    outcomes.append(outcome)
+                    _tell(counter, outcome)
+        except KeyboardInterrupt as stop:
+            n_kept = sum(outcome.is_kept for outcome in outcomes)
+            raise StoppedError(
+                f"Stopped; {n_kept} proposals are kept. The same command goes on with the rest."
+            ) from stop
+        n_left = len(project.images()) - len(images)
+    n_kept = sum(outcome.is_kept for outcome in outcomes)
+    return Tally(n_kept, sum(bool(outcome.problem) for outcome in outcomes), n_left)
+
+
+def _tell(counter: Counter, outcome: Outcome) -> None:
+    if outcome.problem:
+        counter.complain(outcome.problem)
+    counter.ended(outcome.image.name)
