@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from unseg_studio.data.boxes import Box
 
 _Value = TypeVar("_Value", bound=np.generic)
 
@@ -18,6 +21,9 @@ ROBUST_PERCENTILES = (0.1, 99.9)
 LARGEST_VALUE = 1e30
 """Values beyond leave no room for arithmetic in float32."""
 
+LARGE = 24_000_000
+"""Planes of more pixels are worked on by the part on the screen, and read as they are looked at."""
+
 _SAMPLE = 1_000_000
 """A value range is estimated on at most about this many pixels."""
 
@@ -26,6 +32,11 @@ _STRIP = 1_000_000
 
 _BYTES = (0.0, 255.0)
 """The value range in which bytes are shown as they are."""
+
+
+def is_large(shape: tuple[int, int]) -> bool:
+    """Say whether a plane of this (height, width) is worked on by the part on the screen."""
+    return shape[0] * shape[1] > LARGE
 
 
 @dataclass(frozen=True)
@@ -116,32 +127,78 @@ class Image:
         Bytes in their full range are shown as they are, without a copy where they are RGB.
         Other values are turned strip by strip, so that a large plane costs what is shown of it.
         """
-        bytes_ = self.pixels.dtype == np.uint8 and self.value_range == _BYTES
-        shown = self._shown_bytes() if bytes_ else self._shown_values()
-        shown.setflags(write=False)
-        return shown
+        rgb = shown(np.asarray(self.pixels), self.value_range)
+        rgb.setflags(write=False)
+        return rgb
 
-    def _shown_bytes(self) -> NDArray[np.uint8]:
-        return np.ascontiguousarray(three_channels(self.pixels.view(np.uint8)))
+    def glimpse(self, side: int) -> NDArray[np.uint8]:
+        """The plane as people see it, of every n-th pixel: `(h, w, 3)` uint8, RGB.
 
-    def _shown_values(self) -> NDArray[np.uint8]:
-        height, width = self.shape
-        shown = np.empty((height, width, 3), np.uint8)
-        step = max(1, _STRIP // width)
-        for top in range(0, height, step):
-            strip = _contrasted(self.pixels[top : top + step], self.value_range)
-            shown[top : top + step] = np.rint(three_channels(strip) * 255)
-        return shown
+        Parameters
+        ----------
+        side : int
+            About so many pixels along the longer side, at least.
+        """
+        step = max(1, max(self.shape) // side)
+        if is_large(self.shape):
+            return shown(np.ascontiguousarray(self.pixels[::step, ::step]), self.value_range)
+        return np.ascontiguousarray(self.rgb[::step, ::step])
+
+    def shrunk(self, box: Box, step: int) -> NDArray[np.generic]:
+        """A rectangle with the mean of every `step` x `step` pixels: `(h, w, C)`."""
+        return shrunk(self.pixels[box], step)
+
+    def part(self, box: Box, step: int = 1) -> Image:
+        """A rectangle as an image of its own, every `step` x `step` pixels as one.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to segment: the same value everywhere.
+        """
+        return Image(self.shrunk(box, step).copy(), self.source, self.value_range)
 
     def contrasted(self, low: float, high: float) -> NDArray[np.float32]:
         """Map [low, high] to [0, 1] and clip: `(H, W, C)` float32."""
-        unit = _contrasted(self.pixels, (low, high))
+        unit = _contrasted(np.asarray(self.pixels), (low, high))
         unit.setflags(write=False)
         return unit
 
     def with_range(self, low: float, high: float) -> Image:
         """The same plane with another value range."""
         return replace(self, value_range=(float(low), float(high)))
+
+
+def shown(pixels: NDArray[np.generic], value_range: tuple[float, float]) -> NDArray[np.uint8]:
+    """Values as people see them: `(h, w, 3)` uint8, RGB; see `Image.rgb`."""
+    if pixels.dtype == np.uint8 and value_range == _BYTES:
+        return np.ascontiguousarray(three_channels(pixels.view(np.uint8)))
+    height, width = pixels.shape[:2]
+    rgb = np.empty((height, width, 3), np.uint8)
+    step = max(1, _STRIP // width)
+    for top in range(0, height, step):
+        strip = _contrasted(pixels[top : top + step], value_range)
+        rgb[top : top + step] = np.rint(three_channels(strip) * 255)
+    return rgb
+
+
+def shrunk(pixels: NDArray[Any], step: int) -> NDArray[Any]:
+    """Means of step x step pixels; the last row and column are repeated to fill them."""
+    if step == 1:
+        return pixels
+    edge = [(0, -length % step) for length in pixels.shape[:2]]
+    even = np.pad(pixels, [*edge, (0, 0)], mode="edge") if any(map(any, edge)) else pixels
+    blocks = len(even) // step, step, even.shape[1] // step, step, even.shape[2]
+    if pixels.dtype in (np.uint8, np.uint16, np.int16, np.float32) and pixels.shape[2] <= 4:
+        size = blocks[2], blocks[0]
+        return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA)).reshape(
+            blocks[0], blocks[2], blocks[4]
+        )
+    means = even.reshape(blocks).mean(axis=(1, 3), dtype=np.float64)
+    small: NDArray[Any] = (means if pixels.dtype.kind == "f" else np.rint(means)).astype(
+        pixels.dtype
+    )
+    return small
 
 
 def _contrasted(
@@ -195,11 +252,7 @@ def require_segmentable(pixels: NDArray[np.generic], name: str) -> None:
             f"{name} is {width} x {height} px; accepted are images of at least 2 x 2 px. "
             "Choose a larger image."
         )
-    if np.issubdtype(pixels.dtype, np.complexfloating) or pixels.dtype.kind not in "buif":
-        raise ValueError(
-            f"{name} holds values of type {pixels.dtype}; accepted are integers and real numbers. "
-            "Convert the image first."
-        )
+    require_type(pixels, name)
     low, high = pixels.min(), pixels.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(pixels.size - np.isfinite(pixels).sum())
@@ -216,4 +269,13 @@ def require_segmentable(pixels: NDArray[np.generic], name: str) -> None:
         raise ValueError(
             f"{name} has the same value ({low}) in every pixel, so there is nothing to segment; "
             "accepted are images with at least two values. Choose another image or plane."
+        )
+
+
+def require_type(pixels: NDArray[np.generic], name: str) -> None:
+    """Raise ValueError, in a sentence for the person, where the values are no real numbers."""
+    if np.issubdtype(pixels.dtype, np.complexfloating) or pixels.dtype.kind not in "buif":
+        raise ValueError(
+            f"{name} holds values of type {pixels.dtype}; accepted are integers and real numbers. "
+            "Convert the image first."
         )

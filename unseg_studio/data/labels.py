@@ -14,12 +14,20 @@ from unseg_studio.data.category import MAX_CATEGORY
 NOTHING = 0
 FIRST_CLUSTER = MAX_CATEGORY + 1
 
+_SLAB = 4_000_000
+"""Pixels whose ids are counted at a time."""
+
 
 def present_ids(labels: NDArray[np.int32]) -> tuple[int, ...]:
     """Ids that occur, ascending, without 0."""
     # Counting is ten times quicker than sorting or hashing the pixels, and ids are small.
-    counts = np.bincount(np.maximum(labels, NOTHING).ravel())
-    return tuple(int(i) for i in np.flatnonzero(counts) if i > NOTHING)
+    # By slabs, since counting makes wider copies of what it counts.
+    found: set[int] = set()
+    step = max(1, _SLAB // max(1, labels.shape[-1])) if labels.ndim > 1 else _SLAB
+    for start in range(0, len(labels), step):
+        counts = np.bincount(np.maximum(labels[start : start + step], NOTHING).ravel())
+        found.update(np.flatnonzero(counts).tolist())
+    return tuple(sorted(found - {NOTHING}))
 
 
 def cluster_ids(labels: NDArray[np.int32]) -> tuple[int, ...]:

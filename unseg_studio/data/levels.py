@@ -8,16 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import cv2
 import numpy as np
 
 from unseg_studio.data.accepted import UnreadableImageError, damaged
 from unseg_studio.data.boxes import Box
 from unseg_studio.data.channels import Pixels
 from unseg_studio.data.grids import ArrayGrid, Grid, TileCache, assembled
-from unseg_studio.data.image import Image, Source, estimate_value_range
+from unseg_studio.data.image import Image, Source, estimate_value_range, shrunk
 
-CACHE_BYTES = 256 * 2**20
+CACHE_BYTES = 64 * 2**20
 """Decoded tiles that are kept."""
 
 _BAND = 2_000_000
@@ -38,6 +37,11 @@ class Levels:
         The levels, full resolution first.
     resources : ExitStack or None
         What is closed in the end.
+
+    Attributes
+    ----------
+    in_memory : Image or None
+        The image, where the whole of it is in memory.
     """
 
     def __init__(
@@ -46,12 +50,15 @@ class Levels:
         self.source = source
         self._grids = tuple(grids)
         self._resources = resources or ExitStack()
+        self.in_memory: Image | None = None
         self._cache = TileCache(CACHE_BYTES)
 
     @classmethod
     def of(cls, image: Image) -> Levels:
         """An image in memory, with the same face."""
-        return cls(image.source, [ArrayGrid(image.pixels)])
+        levels = cls(image.source, [ArrayGrid(image.pixels)])
+        levels.in_memory = image
+        return levels
 
     def __enter__(self) -> Self:
         return self
@@ -94,7 +101,13 @@ class Levels:
         """Memory that the whole plane would take."""
         return self.shape[0] * self.shape[1] * self.n_channels * self.dtype.itemsize
 
-    def read(self, box: Box, level: int = 0) -> Pixels:
+    @property
+    def largest_tile(self) -> int:
+        """Memory that a tile takes at full resolution, and so any rectangle at least."""
+        height, width = self._grids[0].tile
+        return height * width * self.n_channels * self.dtype.itemsize
+
+    def read(self, box: Box, level: int = 0, *, is_kept: bool = True) -> Pixels:
         """Decode a rectangle: `(h, w, C)` in the type of the file.
 
         Parameters
@@ -103,6 +116,8 @@ class Levels:
             Rows and columns of the level; cut off where they lead out of it.
         level : int
             Index into `shapes`.
+        is_kept : bool
+            Keep the tiles for the next rectangle; False where each is needed once.
 
         Raises
         ------
@@ -112,7 +127,8 @@ class Levels:
         grid = self._grids[level]
         inside = _inside(box, grid.shape)
         try:
-            return assembled(grid, inside, level=level, cache=self._cache)
+            cache = self._cache if is_kept else None
+            return assembled(grid, inside, level=level, cache=cache)
         except UnreadableImageError:
             raise
         except Exception as error:
@@ -135,6 +151,75 @@ class Levels:
             If the file is damaged there or there is nothing to segment.
         """
         return Image(self.read(box), self.source, value_range)
+
+    def shrunk(self, box: Box, step: int) -> Pixels:
+        """A rectangle with the mean of every `step` x `step` pixels: `(h, w, C)`.
+
+        Read from the smallest level that knows them.
+
+        Parameters
+        ----------
+        box : (slice, slice)
+            Rows and columns at full resolution, from whole multiples of `step` on.
+        step : int
+            1 or more; powers of two are those of most files.
+        """
+        rows, cols = _inside(box, self.shape)
+        level, factor = self._level_of(step)
+        left, right = cols.start // factor, -(-cols.stop // factor)
+        bands = [
+            shrunk(
+                self.read((slice(top, stop), slice(left, right)), level, is_kept=step == factor),
+                step // factor,
+            )
+            for top, stop in self._bands(rows, cols, level, step=step, factor=factor)
+        ]
+        return bands[0] if len(bands) == 1 else np.concatenate(bands)
+
+    def _bands(
+        self, rows: slice, cols: slice, level: int, *, step: int, factor: int
+    ) -> Iterator[tuple[int, int]]:
+        """Rows of a level that are read at a time, so that shrinking needs little memory."""
+        first, last = rows.start // factor, -(-rows.stop // factor)
+        if step == factor:
+            yield first, last
+            return
+        unit = self._grids[level].tile[0] * (step // factor)
+        many = _BAND * factor // max(1, cols.stop - cols.start)
+        height = max(1, many // unit) * unit
+        for top in range(first, last, height):
+            yield top, min(top + height, last)
+
+    def _level_of(self, step: int) -> tuple[int, int]:
+        """The smallest level of which whole pixels make one of `step`, and how many do."""
+        found = {0: 1}
+        for number, shape in enumerate(self.shapes):
+            factor = round(self.shape[0] / shape[0])
+            pairs = zip(self.shape, shape, strict=True)
+            if step % factor == 0 and all(abs(a / factor - b) <= 1 for a, b in pairs):
+                found[number] = factor
+        return max(found.items(), key=lambda item: item[1])
+
+    def filled(self, step: int) -> Iterator[Pixels]:
+        """The whole plane with the mean of every `step` x `step` pixels, band by band.
+
+        Once it is complete it is a level of its own, kept in memory.
+
+        Yields
+        ------
+        ndarray, (h, w, C)
+            The same array every time, in which more rows are filled; the rest is 0.
+        """
+        (height, width), (level, factor) = self.shape, self._level_of(step)
+        small = np.zeros((-(-height // step), -(-width // step), self.n_channels), self.dtype)
+        unit = self._grids[level].tile[0] * factor
+        rows = max(1, 2 * _BAND * factor**2 // (width * unit)) * unit
+        rows = -(-rows // step) * step
+        for top in range(0, height, rows):
+            band = self.shrunk((slice(top, top + rows), slice(0, width)), step)
+            small[top // step : top // step + len(band)] = band[: len(small) - top // step]
+            yield small
+        self._grids = (*self._grids, ArrayGrid(small))
 
     def level_for(self, side: int) -> int:
         """The smallest level whose longer side has at least so many pixels, else the first."""
@@ -165,8 +250,9 @@ class Levels:
         rows = max(tile, _BAND // width // tile * tile)
         rows = -(-rows // step) * step
         for top in range(0, height, rows):
-            band = self.read((slice(top, top + rows), slice(0, width)), level)
-            part = _shrunk(band, step)
+            span = slice(top, top + rows), slice(0, width)
+            band = self.read(span, level, is_kept=False)
+            part = shrunk(band, step)
             small[top // step : top // step + len(part)] = part
             yield small
 
@@ -191,20 +277,3 @@ def _inside(box: Box, shape: tuple[int, int]) -> Box:
             "rectangles that overlap it."
         )
     return rows, cols
-
-
-def _shrunk(band: Pixels, step: int) -> Pixels:
-    """Means of step x step pixels; the last row and column are repeated to fill them."""
-    if step == 1:
-        return band
-    edge = [(0, -length % step) for length in band.shape[:2]]
-    even = np.pad(band, [*edge, (0, 0)], mode="edge") if any(map(any, edge)) else band
-    blocks = len(even) // step, step, even.shape[1] // step, step, even.shape[2]
-    if band.dtype in (np.uint8, np.uint16, np.int16, np.float32) and band.shape[2] <= 4:
-        size = blocks[2], blocks[0]
-        return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA)).reshape(
-            blocks[0], blocks[2], blocks[4]
-        )
-    means = even.reshape(blocks).mean(axis=(1, 3), dtype=np.float64)
-    small: Pixels = (means if band.dtype.kind == "f" else np.rint(means)).astype(band.dtype)
-    return small

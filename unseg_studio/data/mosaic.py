@@ -155,7 +155,26 @@ class Mosaic:
         for (down, high, top), (across, wide, left) in product(_cuts(rows), _cuts(cols)):
             yield down * self._n_across + across, (high, wide), (top, left)
 
+    def numbers_in(self, box: Box) -> list[int]:
+        """Numbers of the tiles in a rectangle that begins and ends where tiles do, row by row."""
+        rows, cols = box
+        for axis, length in zip(box, self.shape, strict=True):
+            if axis.start % SIDE or (axis.stop % SIDE and axis.stop != length):
+                raise ValueError(f"The rectangle {box} cuts tiles; accepted are whole ones.")
+        down = range(rows.start // SIDE, -(-rows.stop // SIDE))
+        across = range(cols.start // SIDE, -(-cols.stop // SIDE))
+        return [row * self._n_across + col for row, col in product(down, across)]
+
+    def part(self, box: Box) -> Mosaic:
+        """The whole tiles in a rectangle as a plane of their own: they are shared, not copied."""
+        return Mosaic(size_of(box), tuple(self.tiles[n] for n in self.numbers_in(box)))
+
     # Other versions
+
+    def with_part(self, box: Box, part: Mosaic) -> Mosaic:
+        """Put another version of what `part` gives in its place."""
+        pairs = zip(self.numbers_in(box), part.tiles, strict=True)
+        return self.with_tiles({n: tile for n, tile in pairs if tile is not self.tiles[n]})
 
     def painted(self, patch: Patch, ids: int | Ids) -> Mosaic:
         """Put an id, or the `(h, w)` int32 ids of the patch's rectangle, where its mask is set."""

@@ -114,6 +114,8 @@ def _grid(series: Any, tiff: Any, path: Path, plane: int) -> TiffGrid | None:
         return None
     for page in pages:
         require_whole(page, path)
+        # Read from the file on first use, which threads must not do at once.
+        _ = page.dataoffsets, page.databytecounts, page.jpegtables, page.keyframe.decode
     shown = layout.shown(tiff.is_imagej)
     grid = TiffGrid(tuple(pages), path, tiff.is_imagej, *shown)
     return grid if grid.shape == layout.size and min(grid.tile) > 0 else None

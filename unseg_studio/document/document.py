@@ -21,6 +21,7 @@ from unseg_studio.data import (
     NOTHING,
     UNEDITED,
     Annotation,
+    Box,
     Category,
     Edits,
     Image,
@@ -28,10 +29,12 @@ from unseg_studio.data import (
     Patch,
     Scribbles,
     Tile,
+    is_large,
     new_category,
     polygon_patch,
     present_ids,
     regions_from_labels,
+    regions_from_mosaic,
     stroke_patch,
 )
 from unseg_studio.data.category import Kind
@@ -75,6 +78,8 @@ class DocumentEvents(SignalGroup):
     history_changed = Signal()
     steered = Signal(bool)
     """The labels should follow what the person did; True: from a cold start."""
+    looked_at = Signal(tuple)
+    """The rectangle of the image on the screen, as two slices."""
     travelled = Signal()
     """Undo or redo: whatever runs is out of date."""
 
@@ -111,6 +116,7 @@ class Document:
         self._state = state or fresh_state(image, table, segmenter or default_segmenter())
         self._active = self._state.categories[0].id
         self._status = RunStatus()
+        self._seen: Box | None = None
         self._history = history or History()
 
     # What is true
@@ -180,6 +186,11 @@ class Document:
     def active(self) -> int:
         """Id of the category that the tools paint with."""
         return self._active
+
+    @property
+    def seen(self) -> Box | None:
+        """Rows and columns, as slices, of the image on the screen; None: all, or nobody looks."""
+        return self._seen
 
     @property
     def status(self) -> RunStatus:
@@ -495,6 +506,15 @@ class Document:
         proposal = self._as_proposal(live).mapped(_renamed_tile, self._state.named.mosaic)
         self._act(f"look back to step {step}", proposal=proposal, uncertainty=uncertainty)
 
+    def look_at(self, box: Box) -> None:
+        """Say which rectangle of the image is on the screen; no undo step.
+
+        Of a large image, that is what runs work on; see `is_large`.
+        """
+        if box != self._seen:
+            self._seen = box
+            self.events.looked_at.emit(box)
+
     def report(self, status: RunStatus) -> None:
         """Say what the engine is doing."""
         if status != self._status:
@@ -518,10 +538,19 @@ class Document:
                 "image's size. Open the image that they belong to."
             )
         table, ids = joined_tables(self.categories, annotation.categories)
+        if is_large(self.image.shape):
+            edits = self.edits
+            for region in annotation.regions:
+                edits = edits.put(region.patch, ids[region.category])
+        else:
+            edits = self._edited(annotation, ids)
+        self._act("import", categories=table, edits=edits)
+
+    def _edited(self, annotation: Annotation, ids: dict[int, int]) -> Edits:
         labels, edits = annotation.labels(), self.edits.ids.copy()
         for region_id, own_id in ids.items():
             edits[labels == region_id] = own_id
-        self._act("import", categories=table, edits=Edits(edits))
+        return Edits(edits)
 
     # Undo
 
@@ -539,8 +568,12 @@ class Document:
         self, *, min_area: int = 1, connectivity: Connectivity = 8, device: str = "cpu"
     ) -> Annotation:
         """Everything that has a category, cut into regions; see `regions_from_labels`."""
-        regions = regions_from_labels(
-            self.labels, self.categories, min_area=min_area, connectivity=connectivity
+        large = is_large(self.image.shape)
+        regions = (regions_from_mosaic if large else regions_from_labels)(
+            self.shown if large else self.labels,  # type: ignore[arg-type]
+            self.categories,
+            min_area=min_area,
+            connectivity=connectivity,
         )
         made = provenance(self._state, device=device)
         return Annotation(self.image.shape, self.image.source, self.categories, regions, made)

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from psygnal import Signal
 
-from unseg_studio.data import NOTHING
+from unseg_studio.data import NOTHING, Box, is_large
 from unseg_studio.document.document import Document
-from unseg_studio.document.solve import Frame, Preparation, Run
+from unseg_studio.document.sight import Sight
+from unseg_studio.document.solve import Frame, PartRun, Preparation, Run
 from unseg_studio.document.split import Cut, Parts
 from unseg_studio.document.state import RunStatus
 from unseg_studio.document.timeline import Moment, with_moment
@@ -29,6 +30,9 @@ def pull_ms(status: RunStatus) -> int:
 
 class Live:
     """Document signals in, jobs out; frames in, `Document.show` out.
+
+    Of a large image only what is looked at (`Document.look_at`) is worked on. Where that has no
+    labels yet, a first proposal is made for it, after whatever runs.
 
     The view calls `pull` every `pull_ms` milliseconds in the thread that owns the document.
 
@@ -64,8 +68,14 @@ class Live:
         self._is_grounded = is_grounded
         self._memory: object = None
         self._moments: tuple[Moment, ...] = ()
+        self._is_large = is_large(document.image.shape)
+        self._sight: Sight | None = None
+        self._only_fills = False
+        self._has_begun = False
         document.events.steered.connect(self._on_document_steered)
         document.events.travelled.connect(self.stop)
+        if self._is_large:
+            document.events.looked_at.connect(self._on_looked_at)
 
     def start(self) -> None:
         """Ask for the first proposal."""
@@ -82,7 +92,8 @@ class Live:
             If the category is locked.
         """
         self.document.require_unlocked(id_)
-        self._submit(Cut(self.document.image, self.document.state, id_, n_parts))
+        cut = Cut(self.document.image, self.document.state, id_, n_parts)
+        self._submit(replace(cut, sight=self._look()))
 
     @property
     def moments(self) -> tuple[Moment, ...]:
@@ -99,8 +110,9 @@ class Live:
         """
         moment = self._moments[index]
         self.stop()
-        self._memory = moment.memory
-        self.document.look_back(moment.mosaic, moment.step, uncertainty=moment.uncertainty)
+        self._memory = moment.memory if moment.sight == self._sight else None
+        labels = moment.onto(self.document.state.proposal)
+        self.document.look_back(labels, moment.step, uncertainty=moment.uncertainty)
         self.document.report(
             RunStatus("stopped", moment.step, moment.total, moment.loss, moment.n_labels)
         )
@@ -111,6 +123,7 @@ class Live:
 
     def stop(self) -> None:
         """End the run; the labels stay as they are."""
+        self._only_fills = False
         self._worker.cancel()
         if self.document.status.is_busy:
             self.document.report(replace(self.document.status, phase="stopped"))
@@ -119,6 +132,7 @@ class Live:
         """Let go of the document and end the worker; `wait`: until it has ended."""
         self.document.events.steered.disconnect(self._on_document_steered, missing_ok=True)
         self.document.events.travelled.disconnect(self.stop, missing_ok=True)
+        self.document.events.looked_at.disconnect(self._on_looked_at, missing_ok=True)
         self.stop()
         self._worker.close(wait=wait)
 
@@ -157,12 +171,51 @@ class Live:
     def _on_document_steered(self, cold: bool) -> None:
         # A cold start that has shown nothing may not have begun: the next run owes it.
         self._owes_cold = self._owes_cold or cold
-        document, cold = self.document, self._owes_cold
-        if cold:
+        if self._owes_cold:
             self._memory, self._is_grounded = None, False
-        run = Run.of(document.image, document.state, device=self.device, cold=cold)
+        self._has_begun = True
         self._keep_moments(())
-        self._submit(replace(run, memory=self._memory, is_grounded=self._is_grounded))
+        self._run(self._job(cold=self._owes_cold), fills=False)
+
+    def _job(self, *, cold: bool) -> Run | PartRun:
+        """A run on the image, or on what is seen of a large one."""
+        image, state = self.document.image, self.document.state
+        before, sight = self._sight, self._look()
+        if sight is None:
+            run: Run | PartRun = Run.of(image, state, device=self.device, cold=cold)
+        else:
+            run = PartRun(image, state, sight, self.device, cold)
+        memory = self._memory if sight == before else None
+        return replace(run, memory=memory, is_grounded=self._is_grounded)
+
+    def _run(self, job: Run | PartRun, *, fills: bool) -> None:
+        self._only_fills = fills
+        self._submit(job)
+
+    # What is seen of a large image
+
+    def _look(self) -> Sight | None:
+        """What to work on now; None where that is the whole image."""
+        if self._is_large:
+            self._sight = Sight.of(self.document.image.shape, self.document.seen, self._sight)
+        return self._sight
+
+    def _on_looked_at(self, _box: Box) -> None:
+        # What the person asked for ends first, and then says what is seen by then.
+        if self._only_fills or not self.document.status.is_busy:
+            self._see_to_what_is_seen()
+
+    def _see_to_what_is_seen(self) -> None:
+        """Propose where there are no labels yet, or get ready for a stroke."""
+        document, sight = self.document, self._look()
+        if sight is None or not self._has_begun:
+            return
+        may_show = document.redo_text is None  # what is shown now would end what can be redone
+        if may_show and sight.lacks_labels(document.state.proposal):
+            run = PartRun(document.image, document.state, sight, self.device, cold=True, fills=True)
+            self._run(run, fills=True)
+        elif not document.status.is_busy:
+            self._worker.submit(Preparation(document.image, sight))
 
     def _keep_moments(self, moments: tuple[Moment, ...]) -> None:
         self._moments = moments
@@ -187,8 +240,19 @@ class Live:
                 seconds=time.perf_counter() - self._began,
             )
         )
-        if frame.is_last and self.document.scribbles.is_empty:
-            self._worker.submit(Preparation(self.document.image))
+        if frame.is_last:
+            self._rest(frame)
+
+    def _rest(self, frame: Frame) -> None:
+        """Use the time after a run."""
+        self._only_fills = False
+        if not self._is_large:
+            if self.document.scribbles.is_empty:
+                self._worker.submit(Preparation(self.document.image))
+        elif self._look() != frame.sight:
+            self._see_to_what_is_seen()
+        elif self.document.scribbles.is_empty:
+            self._worker.submit(Preparation(self.document.image, self._sight))
 
     def _cut(self, parts: Parts) -> None:
         try:
@@ -201,6 +265,7 @@ class Live:
         self.document.report(RunStatus("done", n_labels=n_labels, seconds=seconds))
 
     def _report_failure(self, error: Exception) -> None:
+        self._only_fills = False
         status = RunStatus(
             "failed",
             n_labels=self.document.status.n_labels,

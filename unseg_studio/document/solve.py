@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from unseg_studio.document.decode import (
     strokes_decide,
 )
 from unseg_studio.document.ground import grounded
+from unseg_studio.document.sight import Sight
 from unseg_studio.document.state import State
 from unseg_studio.refinement import Uncertainty, guide_of
 from unseg_studio.segmenters import Estimate, Fit, Segmenter
@@ -106,7 +107,7 @@ class Frame:
     Parameters
     ----------
     labels : ndarray, (H, W) int32
-        Live labels, before the edits.
+        Live labels, before the edits; with a `sight`, those of what was worked on.
     step, total : int
         Iterations done and at most to do.
     loss : float
@@ -124,6 +125,8 @@ class Frame:
         How sure the labels are; None: unknown.
     mosaic : Mosaic or None
         The labels in tiles, those shared that are as before; None: still to be compared.
+    sight : Sight or None
+        What of a large image was worked on; None: all of the image.
     """
 
     labels: NDArray[np.int32]
@@ -136,6 +139,7 @@ class Frame:
     memory: object = None
     uncertainty: Uncertainty | None = None
     mosaic: Mosaic | None = None
+    sight: Sight | None = None
 
 
 class Fits:
@@ -144,6 +148,15 @@ class Fits:
     def __init__(self) -> None:
         self._key: tuple[Image, Segmenter, str] | None = None
         self._fit: Fit | None = None
+        self._part: tuple[Image, Sight, Image] | None = None
+
+    def part(self, image: Image, sight: Sight) -> Image:
+        """What to work on of a large image: the last one where it serves, a new one otherwise."""
+        if self._part is None or self._part[0] is not image or self._part[1] != sight:
+            self._part = None  # the old one goes first: both may not fit
+            self.forget()
+            self._part = image, sight, sight.image(image)
+        return self._part[2]
 
     def of(self, run: Run) -> Fit:
         """The fit for a run: the last one where it serves, a new one otherwise."""
@@ -232,6 +245,74 @@ def _steps(run: Run, fits: Fits, wanted: Wanted) -> Iterator[_Step | None]:
 
 
 @dataclass(frozen=True, eq=False)
+class PartRun:
+    """A job for the worker: a run on what is seen of a large image.
+
+    Parameters
+    ----------
+    image : Image
+        The plane.
+    state : State
+        Of the document, as it was when the run was asked for.
+    sight : Sight
+        What is seen.
+    device, cold, memory, is_grounded
+        As for `Run`.
+    fills : bool
+        Only what has no label yet gets one.
+    """
+
+    image: Image
+    state: State
+    sight: Sight
+    device: str = "auto"
+    cold: bool = False
+    memory: object = None
+    is_grounded: bool = False
+    fills: bool = False
+
+    def results(self, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None, None]:
+        """The frames of the part, laid into the labels of the whole."""
+        yield None
+        if self.fills and _part_of(self.image, self.sight, fits) is None:
+            yield self._unchanged()
+            return
+        part = fits.part(self.image, self.sight)
+        yield None
+        small = self.sight.state(self.state)
+        run = Run.of(part, small, device=self.device, cold=self.cold)
+        run = replace(run, memory=self.memory, is_grounded=self.is_grounded)
+        for frame in solve(run, fits, wanted):
+            yield frame and self._placed(frame, small)
+
+    def _unchanged(self) -> Frame:
+        """Where nobody asked and there is nothing to segment, nothing happens."""
+        return Frame(
+            labels=np.zeros(self.sight.small, np.int32),
+            step=0,
+            total=0,
+            loss=float("nan"),
+            n_labels=len(self.state.proposal.areas.keys() - {NOTHING}),
+            seconds=0.0,
+            is_last=True,
+            uncertainty=self.state.uncertainty,
+            mosaic=self.state.proposal,
+            sight=self.sight,
+        )
+
+    def _placed(self, frame: Frame, small: State) -> Frame:
+        after = frame.mosaic or Mosaic.of(frame.labels, like=small.proposal)
+        mosaic = self.sight.laid(self.state, small.proposal, after, fills=self.fills)
+        return replace(
+            frame,
+            mosaic=mosaic,
+            n_labels=len(mosaic.areas.keys() - {NOTHING}),
+            uncertainty=self.sight.uncertainty(frame.uncertainty),
+            sight=self.sight,
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Preparation:
     """A job that shows nothing: what the first stroke on an image will need.
 
@@ -239,13 +320,27 @@ class Preparation:
     ----------
     image : Image
         The plane.
+    sight : Sight or None
+        What is seen of a large one.
     """
 
     image: Image
+    sight: Sight | None = None
 
-    def results(self, _fits: Fits, _wanted: Wanted) -> Generator[Frame | None, None, None]:
+    def results(self, fits: Fits, _wanted: Wanted) -> Generator[Frame | None, None, None]:
         """Make the contours and features of the image; every yield is a place to stop."""
-        guide = guide_of(self.image)
+        image = self.image if self.sight is None else _part_of(self.image, self.sight, fits)
+        if image is None:
+            return
+        guide = guide_of(image)
         for prepare in (lambda: guide.grid, lambda: guide.views, lambda: guide.halved):
             prepare()
             yield None
+
+
+def _part_of(image: Image, sight: Sight, fits: Fits) -> Image | None:
+    """What is seen; None where that cannot be segmented, which a stroke there will say."""
+    try:
+        return fits.part(image, sight)
+    except ValueError:
+        return None

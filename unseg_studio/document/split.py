@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import Box, Image, Mosaic
 from unseg_studio.data.boxes import bounds, grown
+from unseg_studio.document.sight import Sight
 from unseg_studio.document.solve import Fits, Wanted
 from unseg_studio.document.state import State
 
@@ -63,23 +64,31 @@ class Cut:
         What to cut.
     n_parts : int
         Into how many.
+    sight : Sight or None
+        Of a large image, what is seen: only there it is cut.
     """
 
     image: Image
     state: State
     id_: int
     n_parts: int
+    sight: Sight | None = None
 
-    def results(self, _fits: Fits, _wanted: Wanted) -> Generator[Parts | None, None, None]:
+    def results(self, fits: Fits, _wanted: Wanted) -> Generator[Parts | None, None, None]:
         """One result."""
         yield None
+        if self.sight is None:
+            yield Parts(self.id_, self._cut(self.image, self.state.shown))
+            return
+        part = fits.part(self.image, self.sight)
+        parts = self._cut(part, self.sight.sampled(self.state.shown))
+        yield Parts(self.id_, self.sight.enlarged(parts))
+
+    def _cut(self, image: Image, shown: Mosaic) -> Mosaic:
         seed = int(getattr(self.state.segmenter, "seed", 0))
-        height, width = self.image.shape
-        mask = self.state.shown.mask(
-            (slice(0, height), slice(0, width)), lambda id_: id_ == self.id_
-        )
-        parts = parts_of(self.image, mask, n_parts=self.n_parts, seed=seed)
-        yield Parts(self.id_, Mosaic.of(parts))
+        height, width = image.shape
+        mask = shown.mask((slice(0, height), slice(0, width)), lambda id_: id_ == self.id_)
+        return Mosaic.of(parts_of(image, mask, n_parts=self.n_parts, seed=seed))
 
 
 def parts_of(image: Image, mask: NDArray[np.bool_], *, n_parts: int, seed: int = 0) -> Labels:

@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import NOTHING, Image, Mosaic, Scribbles
+from unseg_studio.data import NOTHING, Image, Mosaic, Scribbles, is_large
 from unseg_studio.data.image import three_channels
 from unseg_studio.document import dial
 from unseg_studio.document.decode import Context, decode
 from unseg_studio.document.dial import MOST, NUMBER, SENSITIVITY, K, with_k
+from unseg_studio.document.sight import Sight
 from unseg_studio.document.solve import Fits, Wanted
 from unseg_studio.refinement import limited
 from unseg_studio.segmenters import Segmenter
@@ -142,20 +143,21 @@ class StripJob:
     def results(self, _fits: Fits, _wanted: Wanted) -> Generator[Strip | None, None, None]:
         """A longer strip after every variant; every yield is a place to stop."""
         yield None
-        small, strip = shrunken(self.image), self.strip
+        image = workable(self.image)
+        small, strip = shrunken(image), self.strip
         for variant in strip.missing(self.variants):
-            labels = yield from self._labels(variant, small, strip)
+            labels = yield from self._labels(variant, image, small=small, strip=strip)
             thumbnail = Thumbnail(variant, labels, small.rgb)
             strip = Strip((*strip.thumbnails, thumbnail))
             yield strip
 
     def _labels(
-        self, variant: Variant, small: Image, strip: Strip
+        self, variant: Variant, image: Image, *, small: Image, strip: Strip
     ) -> Generator[None, None, NDArray[np.int32]]:
         """Fit in full, as a click would, but decode the last estimate on the small image only."""
-        fit = variant.segmenter.fit(self.image, self.device)
+        fit = variant.segmenter.fit(image, self.device)
         yield None
-        for newest in fit.refine(Scribbles.empty(self.image.shape)):
+        for newest in fit.refine(Scribbles.empty(image.shape)):
             estimate = newest
             yield None
         context = Context.empty(small.shape).followed_by(self._alike(small.shape, strip))
@@ -172,6 +174,11 @@ class StripJob:
             for small, large in zip(shape, self.shown.shape, strict=True)
         )
         return self.shown.sampled(*places)
+
+
+def workable(image: Image) -> Image:
+    """The image, or of a large one the whole, as coarsely as the engine works on that."""
+    return Sight.of(image.shape, None).image(image) if is_large(image.shape) else image
 
 
 def shrunken(image: Image, side: int = SIDE) -> Image:

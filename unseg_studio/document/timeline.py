@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import Mosaic
 from unseg_studio.document.history import Packed
+from unseg_studio.document.sight import Sight
 from unseg_studio.document.solve import Frame
 from unseg_studio.refinement import Uncertainty
 
@@ -32,6 +33,8 @@ class Moment:
         See `Fit.memory`.
     uncertainty : Uncertainty or None
         How sure the labels were.
+    sight : Sight or None
+        What of a large image was worked on: nothing else of it is kept.
     """
 
     step: int
@@ -41,11 +44,13 @@ class Moment:
     memory: object
     uncertainty: Uncertainty | None
     _labels: Packed
+    sight: Sight | None = None
 
     @classmethod
     def of(cls, frame: Frame) -> Moment:
         """Keep a frame."""
-        packed = Packed(frame.mosaic or Mosaic.of(frame.labels))
+        mosaic = frame.mosaic or Mosaic.of(frame.labels)
+        packed = Packed(mosaic.part(frame.sight.box) if frame.sight else mosaic)
         return cls(
             step=frame.step,
             total=frame.total,
@@ -54,17 +59,24 @@ class Moment:
             memory=frame.memory,
             uncertainty=frame.uncertainty,
             _labels=packed,
+            sight=frame.sight,
         )
 
     @property
     def labels(self) -> NDArray[np.int32]:
-        """The live labels of the moment, `(H, W)` int32."""
+        """The live labels of the moment, `(H, W)` int32; with a `sight`, those of its box."""
         return self.mosaic.array
 
     @property
     def mosaic(self) -> Mosaic:
-        """The live labels of the moment."""
+        """The live labels of the moment; with a `sight`, those of its box."""
         return self._labels.mosaic
+
+    def onto(self, proposal: Mosaic) -> Mosaic:
+        """The live labels of the moment, and those of today where it kept none."""
+        return (
+            self.mosaic if self.sight is None else proposal.with_part(self.sight.box, self.mosaic)
+        )
 
 
 def with_moment(moments: tuple[Moment, ...], frame: Frame) -> tuple[Moment, ...]:

@@ -13,11 +13,13 @@ someone who knows the largest mistake.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from unseg_studio.data import Box
 
 Planes = NDArray[np.float32]
 Pairs = NDArray[np.integer]
@@ -74,7 +76,9 @@ class Uncertainty:
     shape : tuple of int
         (h, w) of the plane that the doubt was found on, at most as large as the image.
     image_shape : tuple of int
-        (H, W) of the image.
+        (H, W) of the image, or of the part of it that is spoken of.
+    box : (slice, slice) or None
+        That part, rows and columns; None: all of the image.
     """
 
     hint: Hint | None
@@ -83,6 +87,7 @@ class Uncertainty:
     image_shape: tuple[int, int]
     _doubt: bytes = field(repr=False)
     _pairs: bytes = field(repr=False)
+    box: Box | None = None
 
     @classmethod
     def of(
@@ -131,6 +136,26 @@ class Uncertainty:
         steps = np.frombuffer(zlib.decompress(self._doubt), np.uint8).reshape(self.shape)
         return np.asarray(steps / np.float32(_STEPS), np.float32)
 
+    def placed(self, box: Box, step: int) -> Uncertainty:
+        """The same, said of a larger image of which this is a part.
+
+        Parameters
+        ----------
+        box : (slice, slice)
+            Rows and columns of the part in the larger image.
+        step : int
+            Pixels there along one here.
+        """
+        rows, cols = box
+        hint = self.hint and replace(
+            self.hint,
+            row=min(rows.start + self.hint.row * step + step // 2, rows.stop - 1),
+            col=min(cols.start + self.hint.col * step + step // 2, cols.stop - 1),
+            radius=self.hint.radius * step,
+        )
+        shape = rows.stop - rows.start, cols.stop - cols.start
+        return replace(self, hint=hint, image_shape=shape, box=box)
+
     def renamed(self, old: int, new: int) -> Uncertainty:
         """What is left in doubt when one id is shown as another: nothing between the two."""
         if old not in self.ids:
@@ -140,7 +165,8 @@ class Uncertainty:
         pairs = np.frombuffer(zlib.decompress(self._pairs), kind).reshape(self.shape)
         first, second = (np.array(ids)[part] for part in divmod(pairs, kind.type(len(ids))))
         doubt = np.where(first == second, np.float32(0), self.plane)
-        return self._packed(doubt, pairs, ids, self.image_shape)
+        packed = self._packed(doubt, pairs, ids, self.image_shape)
+        return packed if self.box is None else packed.placed(self.box, 1)
 
 
 def uncertainty(posterior: Planes) -> Planes:
