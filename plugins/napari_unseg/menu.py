@@ -5,30 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import PIL.Image
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_error, show_info, show_warning
 from napari.viewer import Viewer
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 
 from napari_unseg import writer
-from napari_unseg.reader import LayerTuple, labels_layer, layers_of
-from unseg_studio.formats import read_png
-from unseg_studio.formats.coco_reader import CocoFile
+from napari_unseg.label_files import Like, layers_in
+from napari_unseg.reader import LayerTuple
+from napari_unseg.set_export import SetExport
+from unseg_studio.widgets import SetSource
 
-MASKS = "Masks (*.json *.png);;COCO (*.json);;Indexed PNG (*.png)"
+MASKS = (
+    "Masks (*.json *.geojson *.png *.tif *.tiff *.txt *.yaml);;COCO, labelme (*.json);;"
+    "GeoJSON (*.geojson *.json);;Indexed PNG (*.png);;OME-TIFF (*.tif *.tiff);;All files (*)"
+)
+
+
+_open: set[SetExport] = set()
+"""Dialogs that the person has not closed; where no window is active they have no other owner."""
 
 
 def import_masks(viewer: Viewer) -> None:
-    """Ask for a COCO file or an indexed PNG, and add its masks as layers."""
+    """Ask for a file with masks, and add them as layers, over the selected one if there is one."""
     chosen, _ = QFileDialog.getOpenFileName(
         QApplication.activeWindow(), "Import masks", _folder(viewer), MASKS
     )
+    _import(viewer, chosen)
+
+
+def import_folder(viewer: Viewer) -> None:
+    """Ask for the folder of a data set, and add the masks of the selected layer as a layer."""
+    chosen = QFileDialog.getExistingDirectory(
+        QApplication.activeWindow(), "Import masks from folder", _folder(viewer)
+    )
+    _import(viewer, chosen)
+
+
+def _import(viewer: Viewer, chosen: str) -> None:
     if not chosen:
         return
+    selected = viewer.layers.selection.active
     try:
-        layers = masks_in(Path(chosen))
+        layers = layers_in(Path(chosen), Like.of(selected) if selected is not None else None)
     except (OSError, ValueError) as error:
         show_error(str(error))
         return
@@ -36,29 +56,29 @@ def import_masks(viewer: Viewer) -> None:
         viewer.add_layer(Layer.create(data, attributes, kind))
 
 
-def masks_in(path: Path) -> list[LayerTuple]:
-    """Layers of a COCO file, or of an indexed PNG.
-
-    Raises
-    ------
-    OSError, ValueError
-        If it is neither, in a sentence.
-    """
-    if path.suffix.lower() != ".png":
-        return layers_of(CocoFile.read(path))
-    read = read_png(path, shape=_size(path))
-    for note in read.notes:
-        show_info(note)
-    return [labels_layer(read.labels.copy(), read.categories, name=path.stem, file_name=path.name)]
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Height and width of a PNG; of no other file, which its reader then says."""
+def export_labels(viewer: Viewer) -> None:
+    """Choose a format for the selected Labels layers, see what will be written, write it."""
+    layers = _selected_labels(viewer)
+    if not layers:
+        return
+    folder = _folder(viewer)
     try:
-        with PIL.Image.open(path, formats=("PNG",)) as image:
-            return image.height, image.width
-    except (ValueError, SyntaxError, PIL.UnidentifiedImageError):
-        return 0, 0
+        content = writer.Content.of(
+            [layer.as_layer_data_tuple() for layer in layers], Path(folder) if folder else Path()
+        )
+    except ValueError as error:
+        show_error(str(error))
+        return
+    if content.left_out:
+        show_warning(content.left_out)
+    parent: QWidget | None = QApplication.activeWindow()
+    dialog = SetExport(
+        SetSource(content, len(content)), Path(folder) / layers[0].name, parent=parent
+    )
+    dialog.written.connect(lambda written: show_info(written.sentence))
+    _open.add(dialog)
+    dialog.finished.connect(lambda _: _open.discard(dialog))
+    dialog.open()
 
 
 def export_coco(viewer: Viewer) -> None:
@@ -80,16 +100,8 @@ Write = Callable[[str, list[LayerTuple]], list[str]]
 
 
 def _export(viewer: Viewer, write: Write, *, kind: str) -> None:
-    layers = [
-        layer
-        for layer in viewer.layers
-        if layer in viewer.layers.selection and isinstance(layer, LabelsLayer)
-    ]
+    layers = _selected_labels(viewer)
     if not layers:
-        show_error(
-            "No Labels layer is selected; accepted are one or more Labels layers. Select them in "
-            "the layer list."
-        )
         return
     suffix = kind[kind.index("*") + 1 : -1]
     wanted = Path(_folder(viewer)) / f"{layers[0].name}{suffix}"
@@ -98,6 +110,20 @@ def _export(viewer: Viewer, write: Write, *, kind: str) -> None:
     )
     if chosen:
         _write(write, Path(chosen), layers, suffix=suffix)
+
+
+def _selected_labels(viewer: Viewer) -> list[LabelsLayer]:
+    """The selected Labels layers in their order; says so where there is none."""
+    selected = viewer.layers.selection
+    layers = [
+        layer for layer in viewer.layers if layer in selected and isinstance(layer, LabelsLayer)
+    ]
+    if not layers:
+        show_error(
+            "No Labels layer is selected; accepted are one or more Labels layers. Select them in "
+            "the layer list."
+        )
+    return layers
 
 
 def _write(write: Write, path: Path, layers: list[LabelsLayer], *, suffix: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_unseg.exporting import StackExport
 from napari_unseg.folds import fold
@@ -23,6 +24,7 @@ from unseg_studio.widgets import (
     FilmstripBar,
     RunBar,
     SegmenterBox,
+    target_dialog,
 )
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.layout import MARGIN, button, column, row, small_button
@@ -110,27 +112,24 @@ class Panels(QWidget):
         self._ask(wish, partial(self.export, wish))
 
     def _ask_for_stack_export(self, box: ExportBox) -> None:
-        self._ask(box.form.wish, partial(self.export_stack, box.form.wish))
+        self._ask(box.form.wish, partial(self.export_stack, box.form.wish), many=True)
 
-    def _ask(self, wish: ExportWish, chosen: Callable[[Path], None]) -> None:
-        dialog = QFileDialog(self, "Export to")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(FORMATS[wish.format].suffix.lstrip("."))
+    def _ask(self, wish: ExportWish, chosen: Callable[[Path], None], *, many: bool = False) -> None:
+        dialog = target_dialog(self, Path(), FORMATS[wish.format], many=many)
         dialog.fileSelected.connect(lambda path: chosen(Path(path)))
         dialog.open()
 
     def export(self, wish: ExportWish, path: Path) -> None:
         """Write what is shown of the plane at work; `said` tells what came of it."""
         job = ExportJob.of(self._document, self._live, wish)
-        self._write(partial(job.write, path), lambda _: f"Exported to {path}.")
+        self._write(partial(job.write, path), lambda written: written.sentence)
 
     def export_stack(self, wish: ExportWish, path: Path) -> None:
         """Write every plane that has labels; `said` tells what came of it."""
         job = StackExport(self._session.stack.labelled(), wish, self._live.device)
         self._write(partial(job.write, path), str)
 
-    def _write(self, work: Callable[[], object], told: Callable[[object], str]) -> None:
+    def _write(self, work: Callable[[], object], told: Callable[[Any], str]) -> None:
         self._background.run(
             work,
             lambda result: self.said.emit(told(result)),

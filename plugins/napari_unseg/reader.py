@@ -1,6 +1,10 @@
-"""COCO files as layers: masks as Labels, and the images that lie beside the file.
+"""JSON files as layers: masks as Labels and, of COCO, the images that lie beside the file.
 
 CocoFile -> Group (images that make one layer) -> one Labels layer, one Image layer
+labelme, GeoJSON -> one Labels layer, as large as the file tells
+
+PNG, TIFF and OME-Zarr are napari's to open: whoever offers to read them, too, makes napari ask at
+every image which plugin to take. Their labels come in by the menu.
 """
 
 from __future__ import annotations
@@ -17,9 +21,10 @@ from numpy.typing import NDArray
 
 from napari_unseg.groups import MOST_IMAGES, MOST_LAYERS, Group, arranged
 from napari_unseg.pictures import picture_of
+from napari_unseg.sizes import Shape, own_size
 from napari_unseg.tables import colormap_of, features_of, stored
 from unseg_studio.data import Category
-from unseg_studio.formats import StartingLabels
+from unseg_studio.formats import StartingLabels, load, recognised
 from unseg_studio.formats.coco_reader import CocoFile, NoCocoError
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -29,7 +34,7 @@ LayerTuple = tuple[Any, dict[str, Any], str]
 def get_reader(
     path: str | Sequence[str],
 ) -> Callable[[str | Sequence[str]], list[LayerTuple]] | None:
-    """Give what reads this file, or None where it is no COCO file.
+    """Give what reads this file, or None where it is neither COCO, labelme nor GeoJSON of areas.
 
     Parameters
     ----------
@@ -43,12 +48,40 @@ def get_reader(
     ValueError
         If it is a COCO file, but damaged; in a sentence that says where.
     """
-    paths = [path] if isinstance(path, str | Path) else list(path)
+    paths = [Path(each) for each in ([path] if isinstance(path, str | Path) else path)]
+    if paths and all(_is_outlines(each) for each in paths):
+        return partial(_read_outlines, paths)
     try:
-        files = [CocoFile.read(Path(each)) for each in paths]
+        files = [CocoFile.read(each) for each in paths]
     except NoCocoError:
         return None  # other plugins read JSON, too
     return partial(_read, files)
+
+
+def _is_outlines(path: Path) -> bool:
+    """By the beginning of the file; one that tells no size cannot become a layer on its own."""
+    format_ = recognised(path) if path.is_file() else None
+    outlines = format_ is not None and format_.name in ("labelme", "qupath")
+    return outlines and own_size(path) is not None
+
+
+def _read_outlines(paths: Sequence[Path], path: str | Sequence[str]) -> list[LayerTuple]:
+    sizes = [(each, own_size(each)) for each in paths]
+    return [layer_alone(each, size) for each, size in sizes if size is not None]
+
+
+def layer_alone(path: Path, shape: Shape) -> LayerTuple:
+    """A layer of a file about one image of this size.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read, in a sentence.
+    """
+    read = load(path, shape=shape)
+    for note in read.notes:
+        show_info(note)
+    return labels_layer(read.labels.copy(), read.categories, name=path.stem, file_name=path.name)
 
 
 def _read(files: Sequence[CocoFile], path: str | Sequence[str]) -> list[LayerTuple]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from unseg_studio.data import (
 )
 from unseg_studio.data.boxes import Box
 from unseg_studio.data.category import MAX_CATEGORY
-from unseg_studio.formats import export, image_name
+from unseg_studio.formats import FORMATS, export
 from unseg_studio.formats.coco import write_coco as write_coco_file
 from unseg_studio.formats.numbering import free_ids, unique_name
 from unseg_studio.formats.png import MAX_INDEX
@@ -84,7 +85,55 @@ def write_png(path: str, layers: list[LayerTuple]) -> list[str]:
 
     Parameters, what is returned and raised: as `write_coco`.
     """
-    return _told(_write_png, Path(path), layers, objects=False)
+    return _told(partial(_write_each, format="png"), Path(path), layers, objects=False)
+
+
+def write_coco_stuff(path: str, layers: list[LayerTuple]) -> list[str]:
+    """Write Labels layers to one COCO file, one annotation for each category of a plane.
+
+    Parameters, what is returned and raised: as `write_coco`.
+    """
+    return _told(partial(_write_together, format="coco-stuff"), Path(path), layers, objects=False)
+
+
+def write_cvat(path: str, layers: list[LayerTuple]) -> list[str]:
+    """Write Labels layers to one file for CVAT.
+
+    Parameters, what is returned and raised: as `write_coco`.
+    """
+    return _told(partial(_write_together, format="cvat"), Path(path), layers, objects=False)
+
+
+def write_labelme(path: str, layers: list[LayerTuple]) -> list[str]:
+    """Write Labels layers for labelme, one file per plane.
+
+    Parameters, what is returned and raised: as `write_coco`.
+    """
+    return _told(partial(_write_each, format="labelme"), Path(path), layers, objects=False)
+
+
+def write_qupath(path: str, layers: list[LayerTuple]) -> list[str]:
+    """Write Labels layers as GeoJSON for QuPath, one file per plane.
+
+    Parameters, what is returned and raised: as `write_coco`.
+    """
+    return _told(partial(_write_each, format="qupath"), Path(path), layers, objects=False)
+
+
+def write_ome_tiff(path: str, layers: list[LayerTuple]) -> list[str]:
+    """Write Labels layers as OME-TIFF with names and colours, one file per plane.
+
+    Parameters, what is returned and raised: as `write_coco`.
+    """
+    return _told(partial(_write_each, format="ome-tiff"), Path(path), layers, objects=False)
+
+
+def write_ome_zarr(path: str, layers: list[LayerTuple]) -> list[str]:
+    """Write Labels layers as OME-Zarr labels with names and colours, one folder per plane.
+
+    Parameters, what is returned and raised: as `write_coco`.
+    """
+    return _told(partial(_write_each, format="ome-zarr"), Path(path), layers, objects=False)
 
 
 def _told(write: Any, path: Path, layers: list[LayerTuple], *, objects: bool) -> list[str]:
@@ -106,18 +155,27 @@ def _write_coco(pages: Sequence[Page], path: Path) -> list[str]:
     return [str(path)]
 
 
-def _write_png(pages: Sequence[Page], path: Path) -> list[str]:
-    for page in pages:
-        _require_indices(page)
+def _write_together(pages: Sequence[Page], path: Path, *, format: str) -> list[str]:
+    export((annotation for page in pages for annotation in page.annotations()), path, format=format)
+    return [str(path)]
+
+
+def _write_each(pages: Sequence[Page], path: Path, *, format: str) -> list[str]:
+    """Write a file for each plane: `out.png`, or `out_z0000.png`, or `out cells_z0000.png`."""
+    if format == "png":
+        for page in pages:
+            _require_indices(page)
+    ending = FORMATS[format].suffix or FORMATS[format].single
+    stem = path.name[: -len(ending)] if path.name.lower().endswith(ending) else path.stem
     taken: list[str] = []
     written = []
     for page in pages:
-        name = path.name if len(pages) == 1 else f"{path.stem} {page.path.stem}{path.suffix}"
+        name = stem if len(pages) == 1 else f"{stem} {page.path.stem}"
         taken.append(_unlike(name, taken))
         for number, annotation in enumerate(page.annotations()):
-            plane = number if page.lengths else None
-            target = path.with_name(image_name(Source(Path(taken[-1]), plane, page.n_planes)))
-            export(annotation, target, format="png")
+            plane = f"_z{number:04d}" if page.n_planes > 1 else ""
+            target = path.with_name(f"{taken[-1]}{plane}{ending}")
+            export(annotation, target, format=format)
             written.append(str(target))
     return written
 
@@ -130,6 +188,36 @@ def _require_indices(page: Page) -> None:
             f"{page.path.name} has labels up to {highest}; an indexed PNG has room for labels up "
             f"to {MAX_INDEX}. Save the layer as COCO instead."
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """All planes of some layers, to be gone over as often as is needed; `len` counts them."""
+
+    pages: Sequence[Page]
+
+    @classmethod
+    def of(cls, layers: Sequence[LayerTuple], folder: Path) -> Content:
+        """Every label is a category.
+
+        Raises
+        ------
+        ValueError
+            If a layer cannot be written, in a sentence.
+        """
+        return cls(_pages(layers, folder, objects=False))
+
+    def __len__(self) -> int:
+        return sum(page.n_planes for page in self.pages)
+
+    def __iter__(self) -> Iterator[Annotation]:
+        for page in self.pages:
+            yield from page.annotations()
+
+    @property
+    def left_out(self) -> str:
+        """Sentences about labels that are not written; empty where all are."""
+        return " ".join(page.left_out for page in self.pages if page.left_out)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,9 @@ from .conftest import MANIFEST
 HEAVY = {"torch", "timm", "qtpy", "PySide6", "PyQt6", "napari"}
 DOCK = "Segment and annotate (UnSeg Studio)"
 IO_UTILITIES = [
-    "Import masks from COCO or PNG... (UnSeg Studio)",
+    "Import masks from a file... (UnSeg Studio)",
+    "Import masks from a folder... (UnSeg Studio)",
+    "Export selected labels... (UnSeg Studio)",
     "Export selected labels as COCO... (UnSeg Studio)",
     "Export selected labels as COCO, every label an object... (UnSeg Studio)",
     "Export selected labels as indexed PNG... (UnSeg Studio)",
@@ -92,10 +94,18 @@ def test_menus_are_those_that_napari_opens_to_plugins(manifest):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_format_can_be_written_by_napari(manifest, name):
+def test_every_format_of_files_can_be_written_by_napari(manifest, name):
     writers = {writer.command: writer for writer in manifest.contributions.writers}
-    writer = writers[f"unseg-studio.write_{name}"]
-    assert writer.filename_extensions == [FORMATS[name].suffix]
+    writer = writers.get(f"unseg-studio.write_{name.replace('-', '_')}")
+    ending = FORMATS[name].suffix or FORMATS[name].single
+    assert (writer.filename_extensions if writer else []) == [ending] * bool(ending)
+
+
+def test_no_image_and_no_folder_is_claimed(manifest):
+    """Whoever claims them makes napari ask which plugin to take, every time."""
+    for reader in manifest.contributions.readers:
+        assert set(reader.filename_patterns) <= {"*.json", "*.geojson"}
+        assert not reader.accepts_directories
 
 
 def test_importing_the_plugin_loads_nothing_heavy():

@@ -18,7 +18,7 @@ from napari_unseg.tables import KEY, categories_in
 from npe2 import PluginManifest
 
 from unseg_studio.data import Annotation, Category, Source, regions_from_labels
-from unseg_studio.formats import write_coco
+from unseg_studio.formats import FORMATS, export, write_coco
 
 from .conftest import MANIFEST
 
@@ -354,3 +354,32 @@ def test_notes_about_the_file_are_said_once(model, tmp_path):
     content = bare(images, categories=[{"id": 0, "name": "cell"}])
     opened(model, written(tmp_path / "a.json", content))
     assert len([s for s in said() if "got new ids" in s]) == 1
+
+
+@pytest.mark.parametrize("name", ["labelme", "qupath"])
+def test_files_of_outlines_are_opened_as_labels(model, tmp_path, name):
+    labels = masks()
+    path = tmp_path / FORMATS[name].named("cells")
+    export(annotation(Source(tmp_path / "cells.tif"), labels), path, format=name)
+    (layer,) = opened(model, path)
+    np.testing.assert_array_equal(layer.data, labels)
+    assert categories_in(layer.metadata) == TABLE
+
+
+def test_foreign_areas_make_a_layer_as_large_as_they_reach(model, tmp_path):
+    ring = [[2, 1], [9, 1], [9, 4.5], [2, 4.5], [2, 1]]
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"classification": {"name": "tumour"}},
+    }
+    path = written(tmp_path / "areas.geojson", json.dumps(feature))
+    (layer,) = opened(model, path)
+    assert layer.data.shape == (5, 9)
+    assert categories_in(layer.metadata)[0].name == "tumour"
+
+
+def test_a_size_that_is_no_image_is_refused(tmp_path):
+    content = {"shapes": [], "imageHeight": 10**9, "imageWidth": 10**9}
+    with pytest.raises(ValueError, match="accepted are up to"):
+        get_reader(str(written(tmp_path / "huge.json", json.dumps(content))))

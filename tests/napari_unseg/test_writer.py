@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import tracemalloc
 
@@ -16,14 +17,15 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.notifications import notification_manager
+from napari_unseg import writer
 from napari_unseg.reader import get_reader
 from napari_unseg.tables import KEY, categories_in, stored
 from napari_unseg.writer import plane_of, write_coco, write_objects, write_png
-from npe2 import PluginManifest
+from npe2 import PluginManager, PluginManifest
 from pycocotools.coco import COCO
 
 from unseg_studio.data import Category
-from unseg_studio.formats import read_png
+from unseg_studio.formats import FORMATS, load, read_png
 
 from .conftest import MANIFEST
 
@@ -285,6 +287,7 @@ def test_a_stack_is_read_plane_by_plane(tmp_path):
         lambda block_info=None: np.full((1, side, side), 1 + block_info[None]["chunk-location"][0]),
         chunks=((1,) * planes, (side,), (side,)), dtype=np.int64,
     )  # fmt: skip
+    write_coco(str(tmp_path / "first.json"), [(lazy[:1], {"name": "cells"}, "labels")])  # imports
     tracemalloc.start()
     try:
         write_coco(str(tmp_path / "out.json"), [(lazy, {"name": "cells"}, "labels")])
@@ -383,3 +386,42 @@ def test_metadata_of_another_kind_is_passed_over(tmp_path, words):
     write_coco(str(path), tuples(labels_layer(blobs(), metadata={KEY: words})))
     np.testing.assert_array_equal(masks_in(path)["cells"], blobs())
     assert [c["name"] for c in content_of(path)["categories"]] == ["label 1", "label 2"]
+
+
+ONE_BY_ONE = ("labelme", "qupath", "ome_tiff", "ome_zarr")
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
+def test_a_stack_is_written_plane_by_plane_and_read_back(tmp_path, name):
+    data = blobs(2)
+    format_ = FORMATS[name.replace("_", "-")]
+    layer = labels_layer(data, metadata=stored(TABLE))
+    path = tmp_path / f"out.v1{format_.single}"
+    written = getattr(writer, f"write_{name}")(str(path), [layer.as_layer_data_tuple()])
+    assert written == [str(tmp_path / f"out.v1_z000{n}{format_.single}") for n in range(2)]
+    for plane, target in zip(data, written, strict=True):
+        read = load(target, shape=plane.shape)
+        np.testing.assert_array_equal(read.labels, plane)
+        assert {c.name for c in read.categories} >= {"nucleus", "fond océan, 海"}
+
+
+@pytest.mark.parametrize("name", ["coco_stuff", "cvat"])
+def test_layers_are_written_to_one_file(tmp_path, name):
+    layers = [labels_layer(blobs(), name=n).as_layer_data_tuple() for n in ("a", "b")]
+    path = tmp_path / f"out{FORMATS[name.replace('_', '-')].suffix}"
+    assert getattr(writer, f"write_{name}")(str(path), layers) == [str(path)]
+    assert '"a"' in path.read_text()
+    assert '"b"' in path.read_text()
+
+
+@pytest.mark.parametrize("ending", [".geojson", ".ome.tif", ".ome.zarr"])
+def test_the_viewer_finds_the_writer_by_the_ending(model, tmp_path, ending):
+    if not has_compound_endings() and ending.count(".") > 1:
+        pytest.skip("this npe2 looks at the last ending only")
+    layer = model.add_layer(labels_layer(blobs()))
+    assert layer.save(str(tmp_path / f"out{ending}"), plugin="unseg-studio")
+    assert (tmp_path / f"out{ending}").exists()
+
+
+def has_compound_endings():
+    return "longest" in inspect.getsource(PluginManager.get_writer)
