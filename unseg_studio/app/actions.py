@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QAction, QKeySequence
 from qtpy.QtWidgets import QMenuBar, QToolBar
 
@@ -21,8 +21,10 @@ from unseg_studio.widgets.icons import icon
 if TYPE_CHECKING:
     from unseg_studio.app.window import MainWindow
 
-Menu = Literal["File", "Edit", "Tools", "Categories", "Clusters", "View", "Help"]
-MENUS: tuple[Menu, ...] = ("File", "Edit", "Tools", "Categories", "Clusters", "View", "Help")
+Menu = Literal["File", "Images", "Edit", "Tools", "Categories", "Clusters", "View", "Help"]
+MENUS: tuple[Menu, ...] = (
+    "File", "Images", "Edit", "Tools", "Categories", "Clusters", "View", "Help",
+)  # fmt: skip
 Bar = Literal["", "main", "tools"]
 
 GROW = 1.25
@@ -63,6 +65,9 @@ class Command:
         Whether it is on; None for what is no switch.
     label : callable or None
         A text that changes.
+    is_local : bool
+        Its keys count on the canvas and in the list of images only, since they mean something else
+        where text is typed.
     """
 
     name: str
@@ -76,6 +81,7 @@ class Command:
     blocked: Callable[[MainWindow], str] = _never
     checked: Callable[[MainWindow], bool] | None = None
     label: Callable[[MainWindow], str] | None = None
+    is_local: bool = False
 
 
 def _tool_command(tool: Tool) -> Command:
@@ -140,14 +146,62 @@ def _last_category(window: MainWindow) -> str:
     return "This is the last category; rename it, or add another one first."
 
 
+def _unnamed(window: MainWindow) -> str:
+    return "Save project as …" if window.projects.is_unsaved else "Save a copy …"
+
+
 COMMANDS: tuple[Command, ...] = (
     Command("open", "Open image …", "PNG, JPEG, BMP, WebP or TIFF; dropping a file does the same.",
-            "File", lambda w: w.files.ask_for_image(), ("Ctrl+O",), "open", "main"),
+            "File", lambda w: w.ask_for_image(), ("Ctrl+O",), "open", "main"),
+    Command("add_images", "Add images …", "Into the project; without one, into a new one.",
+            "File", lambda w: w.ask_for_images(), blocked=lambda w: w.projects.why_not_changed()),
+    Command("add_folder", "Add folder …",
+            "The images in a folder and in the folders in it, into the project or a new one.",
+            "File", lambda w: w.ask_for_folder(), ("Ctrl+Shift+O",),
+            blocked=lambda w: w.projects.why_not_changed()),
+    Command("new_project", "New project …", "Many images and every stroke on them in one file.",
+            "File", lambda w: w.projects.ask_for_new()),
+    Command("open_project", "Open project …", "Go on where a project was left.",
+            "File", lambda w: w.projects.ask_for_project(), ("Ctrl+Shift+P",)),
+    Command("save", "Save now", "Every stroke is kept at once; this makes sure of it.",
+            "File", lambda w: w.projects.save(), ("Ctrl+S",),
+            blocked=lambda w: w.projects.why_none()),
+    Command("save_copy", "Save a copy …", "Write the project to another file; images stay.",
+            "File", lambda w: w.projects.ask_for_copy(), ("Ctrl+Shift+S",), label=_unnamed,
+            blocked=lambda w: w.projects.why_none()),
+    Command("relink", "Find missing images …",
+            "Look for images whose folder was moved or renamed; they are known by their content.",
+            "File", lambda w: w.projects.relink(),
+            blocked=lambda w: w.projects.why_none() or w.projects.why_not_changed()),
+    Command("close_project", "Close project", "Everything is kept in its file.",
+            "File", lambda w: w.close_project(), ("Ctrl+W",),
+            blocked=lambda w: w.projects.why_none()),
     Command("import", "Import labels …", "Take masks of a COCO file or an indexed PNG as start.",
             "File", lambda w: w.files.ask_for_labels(), ("Ctrl+I",), "import"),
     Command("export", "Export …", "Write the masks, after a look at what the file will hold.",
             "File", lambda w: w.files.ask_for_export(), ("Ctrl+E",), "export", "main"),
     Command("quit", "Quit", "Close the window.", "File", lambda w: w.close(), ("Ctrl+Q",)),
+    Command("previous", "Previous", "Show the image above in the list.", "Images",
+            lambda w: w.review.step(-1), ("PgUp",), "up",
+            blocked=lambda w: w.review.why_not_step(-1)),
+    Command("next", "Next", "Show the image below in the list.", "Images",
+            lambda w: w.review.step(1), ("PgDown",), "down",
+            blocked=lambda w: w.review.why_not_step(1)),
+    Command("accept", "Accept and next", "The image is done; the next unfinished one opens.",
+            "Images", lambda w: w.review.accept(), ("Return", "Enter"), "accept",
+            blocked=lambda w: w.review.why_not_judge(), is_local=True),
+    Command("reject", "Reject", "The image is no use; the next unfinished one opens.", "Images",
+            lambda w: w.review.reject(), ("Ctrl+Backspace",), "reject",
+            blocked=lambda w: w.review.why_not_judge()),
+    Command("most_uncertain", "Most uncertain",
+            "Show the unfinished image whose labels are most in doubt.", "Images",
+            lambda w: w.review.open_most_uncertain(), ("Ctrl+J",), "uncertainty",
+            blocked=lambda w: w.review.why_not_uncertain()),
+    Command("comment", "Comment", "Write something about the image that is open.", "Images",
+            lambda w: w.write_comment(), ("Ctrl+M",),
+            blocked=lambda w: w.review.why_not_judge()),
+    Command("find", "Find image", "Type a part of a name or of a comment.", "Images",
+            lambda w: w.find_image(), ("Ctrl+F",), blocked=lambda w: w.projects.why_none()),
     Command("undo", "Undo", "Take the last step back; the labels from before come back with it.",
             "Edit", lambda w: w.document.undo(), ("Ctrl+Z",), "undo", "main", _no_undo,
             label=lambda w: f"Undo {w.document.undo_text or ''}".strip()),
@@ -287,7 +341,12 @@ class Actions(QObject):
         if command.icon:
             action.setIcon(icon(command.icon))
         action.triggered.connect(lambda: self._run(command))
-        self._window.addAction(action)
+        if command.is_local:
+            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            for widget in (self._window.canvas, self._window.queue.list):
+                widget.addAction(action)
+        else:
+            self._window.addAction(action)
         return action
 
     def _run(self, command: Command) -> None:

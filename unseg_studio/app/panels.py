@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
@@ -10,6 +12,7 @@ from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxL
 from unseg_studio.app.canvas import Canvas
 from unseg_studio.app.contrast_box import ContrastBox
 from unseg_studio.app.display_box import DisplayBox
+from unseg_studio.app.queue_panel import QueuePanel
 from unseg_studio.document import Document, Live
 from unseg_studio.widgets import (
     CategoryList,
@@ -27,9 +30,10 @@ HEIGHTS = {"Categories": 230, "Run": 110, "Clusters": 380}
 """Of the docks at the first start, in pixels."""
 
 _RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
+_LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
 _BELOW = Qt.DockWidgetArea.BottomDockWidgetArea
 
-WHOLE = frozenset({"Categories", "Run", "Filmstrip"})
+WHOLE = frozenset({"Categories", "Run", "Filmstrip", "Images"})
 """Docks that are never scrolled."""
 
 
@@ -46,27 +50,42 @@ class Panels:
     filmstrip: FilmstripBar
 
     @classmethod
-    def of(cls, document: Document, live: Live, canvas: Canvas) -> Panels:
-        """Panels that show and change this document."""
-        return cls(
-            CategoryList(document, live),
-            RunBar(document, live),
-            SegmenterBox(document, live),
-            CorrectionsBox(document, live),
-            ContrastBox(document, canvas),
-            ExportBox(document, live),
-            FilmstripBar(document, live),
-        )
+    def of(
+        cls,
+        document: Document,
+        live: Live,
+        canvas: Canvas,
+        made: Mapping[str, QWidget] | None = None,
+    ) -> Panels:
+        """Panels that show and change this document; those of `PARTS` that are made are used."""
+        made = made or {}
+        parts: dict[str, Any] = {
+            name: made[name] if name in made else make(document, live)
+            for name, make in PARTS.items()
+        }
+        return cls(**parts, contrast=ContrastBox(document, canvas))
+
+
+PARTS: dict[str, Callable[[Document, Live], QWidget]] = {
+    "categories": CategoryList,
+    "run": RunBar,
+    "segmenter": SegmenterBox,
+    "corrections": CorrectionsBox,
+    "export": ExportBox,
+    "filmstrip": FilmstripBar,
+}
+"""Panels that can be made before their document is shown."""
 
 
 class Docks:
     """The docks: made once, filled for every document.
 
     On the right, categories and the run are always in sight; the others are tabs. The filmstrip
-    lies below the canvas, and is hidden until somebody asks for it: it costs height and time.
+    lies below the canvas, and is hidden until somebody asks for it: it costs height and time. The
+    images of a project are on the left, and hidden as long as there is none.
     """
 
-    def __init__(self, window: QMainWindow, display: DisplayBox) -> None:
+    def __init__(self, window: QMainWindow, display: DisplayBox, queue: QueuePanel) -> None:
         self._window = window
         self._display = display
         self._docks = {
@@ -79,7 +98,11 @@ class Docks:
         first_tab.raise_()
         self._docks["Filmstrip"] = self._make_dock("Filmstrip", _BELOW)
         self._docks["Filmstrip"].hide()
+        self._docks["Images"] = self._make_dock("Images", _LEFT)
+        self._docks["Images"].setWidget(queue)
+        self._docks["Images"].hide()
         window.setCorner(Qt.Corner.BottomRightCorner, _RIGHT)
+        window.setCorner(Qt.Corner.BottomLeftCorner, _LEFT)
         self._display_slot = self._make_display_area()
 
     def __getitem__(self, name: str) -> QDockWidget:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 from qtpy.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QIcon, QShowEvent
 from qtpy.QtWidgets import QGridLayout, QMainWindow, QToolBar, QWidget
 
 from unseg_studio.app.actions import Actions, Bar
+from unseg_studio.app.ahead import Prepared
 from unseg_studio.app.brush import BrushController
 from unseg_studio.app.canvas import Canvas, Hover
 from unseg_studio.app.dialogs import DetailsDialog, KeySheet
 from unseg_studio.app.display_box import DisplayBox
 from unseg_studio.app.files import Files
+from unseg_studio.app.gathering import is_image_folder
 from unseg_studio.app.hint_bar import HintBar
 from unseg_studio.app.message_bar import Message, MessageBar
 from unseg_studio.app.panels import Docks, Panels
+from unseg_studio.app.projects import Projects
+from unseg_studio.app.queue_panel import QueuePanel
+from unseg_studio.app.review import Review
 from unseg_studio.app.status_line import StatusLine, hint_in_words
 from unseg_studio.app.tools import ERASERS, Tool
 from unseg_studio.data import NOTHING, Category, Image, new_category
 from unseg_studio.data.samples import icon_path
 from unseg_studio.document import Document, Live, RunStatus
+from unseg_studio.formats import are_labels
+from unseg_studio.project import SUFFIX, ImageEntry
 from unseg_studio.segmenters import default_segmenter
 from unseg_studio.widgets import ExportWish, Pump
 from unseg_studio.widgets.following import follow
@@ -57,6 +66,9 @@ class MainWindow(QMainWindow):
     canvas: Canvas
     display: DisplayBox
     files: Files
+    projects: Projects
+    queue: QueuePanel
+    review: Review
     settings: QSettings
     overlay_hidden: bool
 
@@ -70,24 +82,29 @@ class MainWindow(QMainWindow):
         self.messages = MessageBar()
         self.status_line = StatusLine()
         self.files = Files(self, self.settings)
+        self.projects = Projects(self, self.settings)
+        self.queue = QueuePanel()
+        self.review = Review(self.queue, self._guard_image, self)
         self.overlay_hidden = False
         self._hint: HintBar | None = None
         self._hovered: Hover | None = None
         self._is_leaving = False
         self._phase = ""
         self._known = False, False
-        self._docks = Docks(self, self.display)
+        self._docks = Docks(self, self.display, self.queue)
         self._middle = self._make_middle()
         self._take(Document(image, _first_categories(), default_segmenter(image)))
         self.actions_ = Actions(self)
+        self.queue.put_buttons(self.actions_.__getitem__)
         self._make_frame()
         self._restore()
+        self._docks["Images"].hide()
         if is_sample and self.settings.value("steps/dismissed") is None:
             self.show_steps()
         self.set_tool(Tool.SCRIBBLE)
 
         self.canvas.hovered.connect(self._on_hovered)
-        self.canvas.files_dropped.connect(self.files.open_dropped)
+        self.canvas.files_dropped.connect(self.open_paths)
         self.canvas.installEventFilter(self)
         self._docks["Filmstrip"].visibilityChanged.connect(lambda _: self.actions_.refresh())
         self.display.contours_changed.connect(lambda _: self.actions_.refresh())
@@ -99,6 +116,7 @@ class MainWindow(QMainWindow):
         self.files.said.connect(self.tell)
         self.files.busy_changed.connect(self.status_line.show_busy)
         self.files.exported.connect(self._on_exported)
+        self._connect_projects()
 
     # What the actions do
 
@@ -199,36 +217,120 @@ class MainWindow(QMainWindow):
         """Tell the person something, in the window."""
         self.messages.tell(message)
 
+    # Images and projects
+
+    def open_paths(self, paths: list[Path]) -> None:
+        """Open what was dropped or named: a project, images, folders of them, masks."""
+        projects = [path for path in paths if path.suffix == SUFFIX and path.is_file()]
+        if projects:
+            self._guard_all(lambda: self.projects.open(projects[0]), verb="open a project")
+            return
+        labels = {path for path in paths if are_labels(path)}
+        images = [path for path in paths if path not in labels]
+        many = len(images) > 1 or any(is_image_folder(path) for path in images)
+        if self.projects.project is not None and images:
+            self.projects.add(images)
+        elif many:
+            self.files.guard(lambda: self.projects.add(images), verb="open a project")
+        else:
+            self.files.open_dropped(paths)
+
+    def ask_for_image(self) -> None:
+        """Ask for an image; with a project, for images to add to it."""
+        if self.projects.project is None:
+            self.files.ask_for_image()
+        else:
+            self.projects.ask_for_images()
+
+    def ask_for_images(self) -> None:
+        """Ask for images for the project, or for a new one."""
+        self._guard_image(self.projects.ask_for_images)
+
+    def ask_for_folder(self) -> None:
+        """Ask for a folder with images for the project, or for a new one."""
+        self._guard_image(self.projects.ask_for_folder)
+
+    def write_comment(self) -> None:
+        """Put the cursor into the comment on the image."""
+        self._docks["Images"].show()
+        self.queue.comment.setFocus()
+
+    def find_image(self) -> None:
+        """Put the cursor into the search for an image."""
+        self._docks["Images"].show()
+        self.queue.search.setFocus()
+        self.queue.search.selectAll()
+
+    def close_project(self) -> None:
+        """Close the project and show the sample again."""
+        self.projects.guard(self._show_sample)
+
+    def _show_sample(self) -> None:
+        self.projects.let_go()
+        self.files.open_sample()
+
+    def _guard_image(self, then: Callable[[], None]) -> None:
+        """Nobody is asked where the project keeps what was done."""
+        if self.projects.is_keeping and self.review.current is not None:
+            then()
+        else:
+            self.files.guard(then, verb="open another image")
+
+    def _guard_all(self, then: Callable[[], object], *, verb: str) -> None:
+        """Before the project goes, and the image that is no part of one."""
+        if self.projects.is_keeping and self.review.current is not None:
+            self.projects.guard(then)
+        else:
+            self.files.guard(lambda: self.projects.guard(then), verb=verb)
+
     # The document
 
-    def show_document(self, document: Document) -> None:
-        """Let go of the document and show another one."""
+    def show_document(self, document: Document, prepared: Prepared | None = None) -> None:
+        """Let go of the document and show another one, with what was prepared for it."""
         old_live, old_brush, old_pump = self.live, self._brush, self._pump
         self._drop_hint()
         self._let_go(old_live)
-        self._take(document)
+        self.setUpdatesEnabled(False)  # one picture of all that changes
+        try:
+            self._take(document, prepared)
+        finally:
+            self.setUpdatesEnabled(True)
         old_brush.deleteLater()
         old_pump.deleteLater()
         self._known = False, False
         self._say_what_helps()
-        self.actions_.refresh()
-        self.live.start()
+        if prepared is None:  # else the queue says in a moment that everything is different
+            self.actions_.refresh()
+        self._start()
 
-    def _take(self, document: Document) -> None:
+    def _take(self, document: Document, prepared: Prepared | None = None) -> None:
         image = document.image
         self.document = document
-        self.live = Live(document)
+        self.live = prepared.live if prepared else Live(document)
         self.canvas.set_document(self.document)
         self.display.suit(image.shape)
-        self.panels = Panels.of(self.document, self.live, self.canvas)
+        made = prepared.panels if prepared else None
+        self.panels = Panels.of(self.document, self.live, self.canvas, made)
         self._pump = Pump(self.document, self.live, self)
         self._brush = BrushController(self.document, self.canvas)
         self._docks.fill(self.panels)
         self.files.take(self.document, self.live)
         self.status_line.take(self.document, self.live)
-        self.setWindowTitle(f"{image.source.name}[*] – {TITLE}")
-        self.setWindowModified(False)
+        self._phase = document.status.phase
+        self._show_title()
         self._connect_document()
+
+    def _connect_projects(self) -> None:
+        self.projects.categories = lambda: self.document.categories
+        for part in (self.projects, self.review):
+            part.said.connect(self.tell)
+            part.busy_changed.connect(self.status_line.show_busy)
+        self.projects.changed.connect(self._on_project_changed)
+        self.projects.images_changed.connect(self._on_images_changed)
+        self.projects.entry_changed.connect(self._on_entry_changed)
+        self.projects.images_added.connect(self._on_images_added)
+        self.review.shown.connect(self._on_prepared)
+        self.review.changed.connect(self._on_image_changed)
 
     def _connect_document(self) -> None:
         for view in (self.panels.categories, self.panels.segmenter, self.panels.corrections):
@@ -297,6 +399,7 @@ class MainWindow(QMainWindow):
 
     def _on_hovered(self, hover: Hover | None) -> None:
         self._hovered = hover
+        self.review.tick()
         self.status_line.show_hover(hover)
 
     def _on_export_requested(self, wish: ExportWish) -> None:
@@ -307,6 +410,7 @@ class MainWindow(QMainWindow):
         self.messages.hide()
         if document.categories != self.document.categories:  # they changed meanwhile
             document = Document(document.image, self.document.categories, document.segmenter)
+        self.review.step_out()
         self.show_document(document)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -329,13 +433,53 @@ class MainWindow(QMainWindow):
         self.canvas.set_overlay_hidden(hidden)
         self.actions_.refresh()
 
+    # The project says
+
+    def _on_project_changed(self) -> None:
+        project = self.projects.project
+        if project is not self.review.project:
+            self.messages.hide()
+            self.review.take(project)
+            self._docks["Images"].setVisible(project is not None)
+            self.review.open_first()
+        self._show_title()
+        self.actions_.refresh()
+
+    def _on_images_changed(self) -> None:
+        self.review.arrange()
+        self._show_title()
+
+    def _on_entry_changed(self, entry: ImageEntry) -> None:
+        self.review.refresh(entry)
+
+    def _on_images_added(self, entries: tuple[ImageEntry, ...]) -> None:
+        if self.review.current is None:
+            self.review.open_first()
+
+    def _on_prepared(self, prepared: Prepared) -> None:
+        self.show_document(prepared.document, prepared)
+
+    def _on_image_changed(self) -> None:
+        self._show_title()
+        self.actions_.refresh()
+
     # The document says
 
     def _on_refused(self, sentence: str) -> None:
         self.tell(Message(sentence))
 
+    def _show_title(self) -> None:
+        parts = (f"{self.document.image.source.name}[*]", self.projects.title, TITLE)
+        self.setWindowTitle(" – ".join(part for part in parts if part))
+        self._show_dirty()
+
+    def _show_dirty(self) -> None:
+        is_kept = self.projects.is_keeping and self.review.current is not None
+        self.setWindowModified(self.projects.is_dirty if is_kept else self.files.may_be_dirty)
+
     def _on_history_changed(self) -> None:
-        self.setWindowModified(self.files.may_be_dirty)
+        self._show_dirty()
+        self.review.tick()
         self._say_what_helps()
         self.actions_.refresh()
 
@@ -364,7 +508,7 @@ class MainWindow(QMainWindow):
             self.tell(Message(status.message))
 
     def _on_exported(self) -> None:
-        self.setWindowModified(False)
+        self._show_dirty()
         if self._hint is not None:
             self._hint.tick(2)
 
@@ -389,15 +533,17 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask about unsaved work before the window goes."""
-        if self.files.is_dirty and not self._is_leaving:
+        if not self._is_leaving:
+            self._guard_all(self.leave, verb="close the window")
+        if not self._is_leaving:  # the answer will close it
             event.ignore()
-            self.files.guard(self.leave, verb="close the window")
             return
-        self._is_leaving = True
         self.settings.setValue("window/geometry", self.saveGeometry())
         self.settings.setValue("window/state", self.saveState())
         self.hide()
         self.live.close()
+        self.review.close()
+        self.projects.let_go()
         self.panels.filmstrip.filmstrip.close()
         super().closeEvent(event)
 

@@ -72,6 +72,7 @@ class Worker:
         self._wake = threading.Condition()
         self._job: Job | None = None
         self._serial = 0
+        self._is_working = False
         self._mail: Result | None = None
         self._closing = False
         self._fits = Fits()
@@ -86,6 +87,17 @@ class Worker:
     def cancel(self) -> None:
         """End the job at its next yield; nothing of it will be taken any more."""
         self._supersede(None)
+
+    @property
+    def serial(self) -> int:
+        """Raised by every `submit` and `cancel`: says whether a job is still the newest."""
+        return self._serial
+
+    @property
+    def is_working(self) -> bool:
+        """The newest job waits or runs."""
+        with self._wake:
+            return self._job is not None or self._is_working
 
     def take(self) -> Result | None:
         """The newest result that was not taken yet, None where there is none."""
@@ -113,7 +125,7 @@ class Worker:
 
     def _loop(self) -> None:
         if not self._is_urgent:
-            _let_others_go_first()
+            let_others_go_first()
         while (task := self._next()) is not None:
             serial, job = task
             try:
@@ -122,12 +134,14 @@ class Worker:
                 log.debug("job failed", exc_info=True)
                 self._fits.forget()
                 self._post(serial, Failure(error))
+            self._is_working = False
         atexit.unregister(self.close)
 
     def _next(self) -> tuple[int, Job] | None:
         with self._wake:
             self._wake.wait_for(lambda: self._job is not None or self._closing)
             job, self._job = self._job, None
+            self._is_working = job is not None
             return None if job is None else (self._serial, job)
 
     def _run(self, serial: int, job: Job) -> None:
@@ -149,7 +163,7 @@ class Worker:
                 self._wake.notify_all()
 
 
-def _let_others_go_first() -> None:
+def let_others_go_first() -> None:
     """Of this thread and of those that torch begins in it, where the system can do that."""
     if sys.platform == "linux":  # elsewhere, niceness is of the whole process
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PATIENT)

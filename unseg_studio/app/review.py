@@ -1,0 +1,323 @@
+"""One image of a project after the other: open, go on, accept, reject, comment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from unseg_studio.app.ahead import Ahead, Prepared, settle
+from unseg_studio.app.faults import message_of
+from unseg_studio.app.message_bar import Message
+from unseg_studio.app.queue_order import FINISHED, most_uncertain, next_unfinished
+from unseg_studio.app.queue_panel import QueuePanel
+from unseg_studio.app.stopwatch import Stopwatch
+from unseg_studio.data import Image, open_image
+from unseg_studio.document import Document, Live, RunStatus
+from unseg_studio.project import ImageEntry, Journal, Project
+from unseg_studio.widgets import Background
+
+NO_PROJECT = "No project is open; open a folder or a project first."
+NO_IMAGE = "No image of the project is open; choose one in the list."
+
+Guard = Callable[[Callable[[], None]], None]
+"""Calls something, at once or after the person said what becomes of unsaved work."""
+
+
+class Review(QObject):
+    """The way through the images of a project.
+
+    Parameters
+    ----------
+    panel : QueuePanel
+        Shows the queue.
+    guard : callable
+        Asked before another image takes the place of one whose work nothing keeps.
+    """
+
+    shown = Signal(object)
+    """A Prepared to be shown; then it is the window's."""
+    said = Signal(object)
+    """A Message."""
+    busy_changed = Signal(str)
+    """What is going on, empty when nothing is."""
+    changed = Signal()
+    """Another image is open, or none."""
+
+    def __init__(self, panel: QueuePanel, guard: Guard, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._panel, self._guard = panel, guard
+        self._background = Background(self)
+        self._project: Project | None = None
+        self._current: int | None = None
+        self._document: Document | None = None
+        self._journal: Journal | None = None
+        self._watch = Stopwatch()
+        self.ahead = Ahead(self._is_busy, self)
+        self.ahead.proposed.connect(self._on_proposed)
+        panel.chosen.connect(self.open)
+        panel.comment_written.connect(self._on_comment_written)
+        panel.wish_changed.connect(self._look_ahead)
+
+    # What is true
+
+    @property
+    def project(self) -> Project | None:
+        """The project that is open."""
+        return self._project
+
+    @property
+    def current(self) -> ImageEntry | None:
+        """The image of the project that is open."""
+        if self._project is None or self._current is None:
+            return None
+        try:
+            return self._project.image(self._current)
+        except ValueError:  # removed
+            return None
+
+    @property
+    def document(self) -> Document | None:
+        """Its document."""
+        return self._document if self._current is not None else None
+
+    def why_not_step(self, step: int) -> str:
+        """Why there is no next or previous image."""
+        if self._project is None:
+            return NO_PROJECT
+        if self._neighbour(step) is None:
+            return f"This is the {'last' if step > 0 else 'first'} image that the list shows."
+        return ""
+
+    def why_not_judge(self) -> str:
+        """Why the open image can be neither accepted nor rejected."""
+        if self._project is None:
+            return NO_PROJECT
+        if self._project.read_only:
+            return self._project.notice or "The project is open for reading only."
+        return "" if self.current else NO_IMAGE
+
+    def why_not_uncertain(self) -> str:
+        """Why there is no image that is most in doubt."""
+        if self._project is None:
+            return NO_PROJECT
+        if self._most_uncertain() is None:
+            return "No other unfinished image in the list has labels that could be in doubt yet."
+        return ""
+
+    # What the person does
+
+    def take(self, project: Project | None) -> None:
+        """Go through the images of another project, or of none."""
+        self.step_out()
+        self._project = project
+        self._panel.take(project)
+        self.changed.emit()
+
+    def open(self, image_id: int) -> None:
+        """Show an image of the project; what was shown is kept as it is."""
+        if self._project is not None and image_id != self._current:
+            self._guard(partial(self._open, self._project.image(image_id)))
+
+    def step(self, step: int) -> None:
+        """Show the image that many rows further down."""
+        entry = self._neighbour(step)
+        if entry is not None:
+            self.open(entry.id)
+
+    def accept(self) -> None:
+        """The open image is done; go on with the next one that is not."""
+        if self._project is None or self._current is None or self._document is None:
+            raise ValueError(self.why_not_judge())
+        following = self._following()
+        self._project.accept(self._current, self._document, seconds=self._watch.taken())
+        self._go_on(following)
+
+    def reject(self) -> None:
+        """The open image is no use; go on with the next one."""
+        if self._project is None or self._current is None:
+            raise ValueError(self.why_not_judge())
+        following = self._following()
+        self._project.set_status(self._current, "rejected")
+        self._go_on(following)
+
+    def open_most_uncertain(self) -> None:
+        """Show the unfinished image whose labels are most in doubt."""
+        entry = self._most_uncertain()
+        if entry is None:
+            raise ValueError(self.why_not_uncertain())
+        self.open(entry.id)
+
+    def open_first(self) -> None:
+        """Show the first image that is not finished, else the first one."""
+        entries = self._panel.model.entries()
+        entry = next((e for e in entries if e.status not in FINISHED), None)
+        entry = entry or (entries[0] if entries else None)
+        if entry is not None:
+            self.open(entry.id)
+
+    def refresh(self, entry: ImageEntry) -> None:
+        """The project says that something about an image is different."""
+        self._panel.refresh(entry)
+
+    def arrange(self) -> None:
+        """There are other images in the project."""
+        self._panel.arrange()
+        self._look_ahead()
+        self.changed.emit()
+
+    def tick(self) -> None:
+        """The person is at work."""
+        self._watch.tick()
+
+    def close(self) -> None:
+        """Let go of everything that computes."""
+        self.take(None)
+        self.ahead.close()
+        self._panel.thumbnails.close()
+
+    def step_out(self) -> None:
+        """An image that is no part of the project takes the place of the one that was open."""
+        self._leave()
+        self.ahead.forget()
+        self._background.forget()
+        self._current, self._document = None, None
+        self._panel.show_current(None)
+
+    # One image after the other
+
+    def _open(self, entry: ImageEntry) -> None:
+        if (prepared := self.ahead.take(entry.id)) is not None:
+            self._background.forget()
+            self._show(prepared)
+            return
+        self.busy_changed.emit(f"Opening {entry.name} …")
+        self._background.run(
+            partial(open_image, entry.file, entry.plane),
+            partial(self._on_read, entry),
+            self._on_failed,
+        )
+
+    def _on_read(self, entry: ImageEntry, image: Image) -> None:
+        self.busy_changed.emit("")
+        if self._project is None:
+            return
+        try:
+            document = self._project.open_document(entry.id, image)
+        except (ValueError, OSError) as error:
+            self._on_failed(error)
+            return
+        settle(document)
+        self._show(Prepared(entry.id, document, Live(document)))
+
+    def _on_failed(self, error: Exception) -> None:
+        self.busy_changed.emit("")
+        self.said.emit(message_of(error))
+
+    def _show(self, prepared: Prepared) -> None:
+        assert self._project is not None
+        self._leave()
+        self._current, self._document = prepared.image_id, prepared.document
+        self.shown.emit(prepared)
+        if not self._project.read_only:
+            self._journal = self._project.journal(prepared.document, prepared.image_id)
+        prepared.document.events.status_changed.connect(self._on_status_changed)
+        self._watch = Stopwatch()
+        self._panel.show_current(self.current)
+        self.changed.emit()
+        self._look_ahead()
+
+    def keep(self, document: Document, image_id: int) -> None:
+        """A document that is on the screen already is that of an image from now on."""
+        assert self._project is not None
+        self._current, self._document = image_id, document
+        self._journal = self._project.journal(document, image_id)
+        document.events.status_changed.connect(self._on_status_changed)
+        self._panel.show_current(self.current)
+        self.changed.emit()
+
+    def _leave(self) -> None:
+        """The image that was open is kept; its last words are written after the next is shown."""
+        if self._document is not None:
+            self._document.events.status_changed.disconnect(
+                self._on_status_changed, missing_ok=True
+            )
+        project, journal = self._project, self._journal
+        if project is not None and self.current is not None and not project.read_only:
+            project.add_seconds(self.current.id, self._watch.taken())
+        self._journal = None
+        if journal is not None:
+            QTimer.singleShot(0, partial(_closed, journal))
+
+    def _go_on(self, following: ImageEntry | None) -> None:
+        if following is not None:
+            self.open(following.id)
+            return
+        self._panel.arrange()
+        self.changed.emit()
+        more = "" if self._panel.model.wish.is_all else " that the list shows"
+        self.said.emit(Message(f"Every image{more} is done or rejected.", grade="info"))
+
+    def _neighbour(self, step: int) -> ImageEntry | None:
+        row = self._panel.model.row_of(self._current)
+        if row < 0:
+            row = -1 if step > 0 else self._panel.model.rowCount()
+        return self._panel.model.entry(row + step)
+
+    def _following(self) -> ImageEntry | None:
+        model = self._panel.model
+        if self._project is None:
+            return None
+        row = model.row_of(self._current)
+        return next_unfinished(model.order, self._project.image, row=row)
+
+    def _most_uncertain(self) -> ImageEntry | None:
+        return most_uncertain(self._panel.model.entries(), self._current)
+
+    # The next image, and what the engine says
+
+    def _is_busy(self) -> bool:
+        """The engine of the open image works, or another image is being opened."""
+        busy = self._document is not None and self._document.status.is_busy
+        return busy or self._background.is_busy
+
+    def _look_ahead(self) -> None:
+        if self._project is not None and self._current is not None:
+            self.ahead.prepare(self._project, self._following())
+
+    def _on_proposed(self, prepared: Prepared) -> None:
+        project = self._project
+        if project is None or project.read_only:
+            return
+        project.proposed(
+            prepared.image_id, prepared.document, uncertainty=doubt_of(prepared.document)
+        )
+
+    def _on_status_changed(self, status: RunStatus) -> None:
+        project, entry = self._project, self.current
+        if status.phase != "done" or project is None or entry is None or project.read_only:
+            return
+        assert self._document is not None
+        project.set_uncertainty(entry.id, doubt_of(self._document))
+        if entry.status == "new":
+            project.set_status(entry.id, "proposed")
+
+    def _on_comment_written(self, comment: str) -> None:
+        project, entry = self._project, self.current
+        if project is not None and entry is not None and comment != entry.comment:
+            project.set_comment(entry.id, comment)
+
+
+def doubt_of(document: Document) -> float | None:
+    """Mean doubt of the labels of an image, 0 to 1, in hundredths; None: unknown."""
+    uncertainty = document.uncertainty
+    return None if uncertainty is None else round(float(uncertainty.plane.mean()), 2)
+
+
+def _closed(journal: Journal) -> None:
+    """Write what is not written yet; where that fails, the project has said so."""
+    try:
+        journal.close()
+    except OSError:
+        return
