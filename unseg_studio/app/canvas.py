@@ -68,6 +68,9 @@ _CLOSING_REACH = 8.0
 _LEGIBLE = 4.0
 """A brush circle of at least this radius on the screen replaces the cursor."""
 
+_REST_MS = 250
+"""A view that has not moved for so long is being looked at."""
+
 _FLASH_MS = 1400
 _FAINT = 0.6
 """Opacity of the labels' outlines over the heat map."""
@@ -150,6 +153,9 @@ class Canvas(QWidget):
         self._flash.finished.connect(self.update)
         self._building = QTimer(self, interval=15)
         self._building.timeout.connect(self._on_building_timeout)
+        self._version = 0
+        self._resting = QTimer(self, interval=_REST_MS, singleShot=True)
+        self._resting.timeout.connect(self._say_what_is_seen)
         self._prepare_widget()
 
     def _prepare_widget(self) -> None:
@@ -176,6 +182,7 @@ class Canvas(QWidget):
         if self._layers and self._layers.building:
             self._building.start()
         self.fit_view()
+        self._say_what_is_seen()
         self._refresh_hover()
         self._describe()
         self._update_cursor()
@@ -336,12 +343,22 @@ class Canvas(QWidget):
 
     def _on_building_timeout(self) -> None:
         """Show the image smoothly once its smaller versions are made."""
-        pending = self._layers.building if self._layers else None
-        if pending is None or pending.done():
+        layers = self._layers
+        pending = layers.building if layers else None
+        is_built = pending is None or pending.done()
+        if is_built and not (layers and layers.is_reading):
             self._building.stop()
-        if self._layers and pending and pending.done():
-            self._layers.forget_base()
+        if layers and (is_built or layers.version != self._version):
+            self._version = layers.version
+            layers.forget_base()
             self.update()
+
+    def _say_what_is_seen(self) -> None:
+        """Tell the document which part of the image the person looks at."""
+        self._resting.stop()
+        document, viewport = self.document(), self.viewport()
+        if document and viewport and (seen := viewport.seen):
+            document.look_at(seen)
 
     # Painting
 
@@ -376,6 +393,8 @@ class Canvas(QWidget):
     def _paint_layers(self, painter: QPainter, layers: Layers) -> None:
         ratio = layers.ratio
         layers.base().draw(painter, ratio)
+        if layers.is_reading and not self._building.isActive():
+            self._building.start()
         style, heat = self._style, layers.glow() if self._shows_uncertainty else None
         if heat:
             heat.draw(painter, ratio)
@@ -761,6 +780,7 @@ class Canvas(QWidget):
         if self._layers is None:
             return
         self._layers.set_view(viewport, self.devicePixelRatioF())
+        self._resting.start()
         if self._trail and self._trail.tool.is_stroke:
             self._redraw_ink(self._trail)
         self._refresh_hover()

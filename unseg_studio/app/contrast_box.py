@@ -97,7 +97,6 @@ def full_range(image: Image) -> tuple[float, float]:
     """(low, high) that the limits can reach: what bytes can hold, else what occurs."""
     if image.pixels.dtype == np.uint8:
         return 0.0, 255.0
-    stride = max(1, int(np.sqrt(image.pixels.shape[0] * image.pixels.shape[1] / _SAMPLE)))
-    sample = image.pixels[::stride, ::stride]
+    sample = image.sample(_SAMPLE)
     low, high = image.value_range
     return min(low, float(sample.min())), max(high, float(sample.max()))

@@ -90,8 +90,16 @@ class Pyramid:
         Any real type; not copied.
     """
 
+    version = 0
+    """Raised when a view may show more than before."""
+
     def __init__(self, pixels: Plane) -> None:
         self._levels = [pixels]
+
+    @property
+    def is_reading(self) -> bool:
+        """More than there is was asked for, and will be there in a moment."""
+        return False
 
     @property
     def n_levels(self) -> int:
@@ -105,8 +113,7 @@ class Pyramid:
 
     def level(self, scale: float) -> tuple[Plane, int]:
         """The coarsest level so far that is not magnified at this scale, and its number."""
-        wanted = int(np.floor(-np.log2(scale) + 1e-9)) if scale < 1 else 0
-        number = min(wanted, len(self._levels) - 1)
+        number = min(level_for(scale), len(self._levels) - 1)
         return self._levels[number], number
 
     def rendered(self, viewport: Viewport, look: Look) -> NDArray[np.uint8]:
@@ -124,19 +131,40 @@ class Pyramid:
         ndarray, (h, w, 3) uint8
             One value per view pixel of `viewport.samples()`.
         """
-        samples = viewport.samples()
-        if 0 in samples.shape or not look.channels:
-            return np.zeros((*samples.shape, 3), np.uint8)
         plane, number = self.level(viewport.scale)
-        step = 1 << number
-        if viewport.scale >= 1:
-            rows, cols = samples.place
-            crop = look.rgb_of(_chosen(plane[rows, cols], look.channels))
-            inside = Samples(samples.rows - rows.start, samples.cols - cols.start, 0, 0)
-            return _bytes(inside.of(crop))
-        if viewport.scale * step < 0.5:  # the level that fits is still being built
-            return look.rgb_of(_chosen(_coarsely(plane, samples, step), look.channels))
-        return look.rgb_of(_shrunk(plane, viewport, step, channels=look.channels))
+        return rendered_of(plane, number, viewport, look)
+
+
+def level_for(scale: float) -> int:
+    """Number of the coarsest level that is not magnified at a scale."""
+    return int(np.floor(-np.log2(scale) + 1e-9)) if scale < 1 else 0
+
+
+def rendered_of(plane: Any, number: int, viewport: Viewport, look: Look) -> NDArray[np.uint8]:
+    """What a view shows of one level; see `Pyramid.rendered`.
+
+    Parameters
+    ----------
+    plane : ndarray, (h, w, C), or alike
+        The level, or whatever gives rectangles of it.
+    number : int
+        Which level: its pixels are 2 to this power wide.
+    viewport : Viewport
+        In device pixels.
+    look : Look
+        Contrast and channels.
+    """
+    samples, step = viewport.samples(), 1 << number
+    if 0 in samples.shape or not look.channels:
+        return np.zeros((*samples.shape, 3), np.uint8)
+    if viewport.scale >= 1 and number == 0:
+        rows, cols = samples.place
+        crop = look.rgb_of(_chosen(plane[rows, cols], look.channels))
+        inside = Samples(samples.rows - rows.start, samples.cols - cols.start, 0, 0)
+        return _bytes(inside.of(crop))
+    if viewport.scale * step < 0.5:  # the level that fits is still being built
+        return look.rgb_of(_chosen(_coarsely(plane, samples, step), look.channels))
+    return look.rgb_of(_shrunk(plane, viewport, step, channels=look.channels))
 
 
 def value_at(image: Image, row: int, col: int) -> tuple[float, ...]:

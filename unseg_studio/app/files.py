@@ -18,7 +18,7 @@ from unseg_studio.app.dialogs import (
 from unseg_studio.app.faults import message_of
 from unseg_studio.app.message_bar import Message
 from unseg_studio.app.work import Work
-from unseg_studio.data import Annotation, Category, read_image, regions_from_labels
+from unseg_studio.data import Annotation, Category, open_image, regions_from_labels
 from unseg_studio.data.image import Source
 from unseg_studio.data.samples import sample_path
 from unseg_studio.document import Document, Live, State
@@ -219,9 +219,9 @@ class Files(QObject):
 
 def _made(path: Path, categories: tuple[Category, ...]) -> Document:
     """Read an image and do here, in the thread, what its first picture needs."""
-    image = read_image(path)
+    image = open_image(path)
     document = Document(image, categories, default_segmenter(image))
-    _ = document.labels
+    _ = document.shown
     return document
 
 

@@ -16,6 +16,8 @@ from qtpy.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter, QPen
 
 from unseg_studio.app.overlay import Argb, argb
 from unseg_studio.app.viewport import Viewport
+from unseg_studio.data import Box
+from unseg_studio.data.boxes import size_of
 from unseg_studio.widgets.colors import Rgb
 
 STOPS: tuple[tuple[float, Rgb, float], ...] = (
@@ -37,7 +39,7 @@ _BAR = 90.0
 _MARGIN = 10.0
 
 
-def glow(plane: NDArray[np.float32], viewport: Viewport) -> Argb:
+def glow(plane: NDArray[np.float32], viewport: Viewport, *, box: Box | None = None) -> Argb:
     """The heat map as the view shows it.
 
     Parameters
@@ -46,6 +48,8 @@ def glow(plane: NDArray[np.float32], viewport: Viewport) -> Argb:
         Doubt from 0 to 1 over the whole image, at any resolution.
     viewport : Viewport
         In device pixels.
+    box : (slice, slice) or None
+        The part of the image that the plane is about, beyond which nothing glows; None: all.
 
     Returns
     -------
@@ -55,12 +59,15 @@ def glow(plane: NDArray[np.float32], viewport: Viewport) -> Argb:
     samples = viewport.samples()
     if 0 in samples.shape:
         return np.zeros(samples.shape, np.uint32)
-    pitch = [part / whole for part, whole in zip(plane.shape, viewport.image, strict=True)]
+    corner = (box[0].start, box[1].start) if box else (0, 0)
+    pitch = [
+        part / whole
+        for part, whole in zip(plane.shape, size_of(box) if box else viewport.image, strict=True)
+    ]
+    begins = viewport.top - corner[0], viewport.left - corner[1]
     down, right = (
         ((first + 0.5) / viewport.scale + begin) * step - 0.5
-        for first, begin, step in zip(
-            (samples.top, samples.left), (viewport.top, viewport.left), pitch, strict=True
-        )
+        for first, begin, step in zip((samples.top, samples.left), begins, pitch, strict=True)
     )
     matrix = np.array([[pitch[1] / viewport.scale, 0, right], [0, pitch[0] / viewport.scale, down]])
     levels = cv2.warpAffine(
@@ -70,7 +77,13 @@ def glow(plane: NDArray[np.float32], viewport: Viewport) -> Argb:
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(ramp().take(levels), np.uint32)
+    heat = np.asarray(ramp().take(levels), np.uint32)
+    if box:
+        within = samples.part(box, margin=0)
+        bare = np.zeros_like(heat)
+        bare[within] = heat[within]
+        return bare
+    return heat
 
 
 @lru_cache(maxsize=1)

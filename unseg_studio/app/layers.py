@@ -17,7 +17,9 @@ from qtpy.QtGui import QImage, QPainter
 
 from unseg_studio.app import glow, overlay
 from unseg_studio.app.display import Look, Pyramid
+from unseg_studio.app.file_pyramid import FilePyramid
 from unseg_studio.app.viewport import Samples, Viewport
+from unseg_studio.data import Image, LargeImage, is_large
 from unseg_studio.data.boxes import Box, grown, inside, overlap, size_of
 from unseg_studio.document import Document
 
@@ -97,6 +99,10 @@ class Layer:
         painter.drawImage(self._place / ratio, self._image)
 
 
+def _pyramid_of(image: Image) -> Pyramid:
+    return FilePyramid(image) if isinstance(image, LargeImage) else Pyramid(image.pixels)
+
+
 class Layers:
     """What the view shows of a document, each layer kept until it is out of date.
 
@@ -111,7 +117,7 @@ class Layers:
         self.look = Look.of(document.image)
         self.viewport = Viewport(document.image.shape, (1.0, 1.0))
         self.ratio = 1.0
-        self._pyramid = Pyramid(document.image.pixels)
+        self._pyramid = _pyramid_of(document.image)
         self._base: Layer | None = None
         self._ids: NDArray[np.int32] | None = None
         self._overlay: tuple[Style, Layer] | None = None
@@ -122,10 +128,20 @@ class Layers:
         self.building = self._start_building()
 
     def _start_building(self) -> Future[None] | None:
-        if self.document.image.pixels.size > _AT_ONCE:
+        if is_large(self.document.image.shape) or self.document.image.pixels.size > _AT_ONCE:
             return _builder.submit(self._pyramid.build)
         self._pyramid.build()
         return None
+
+    @property
+    def version(self) -> int:
+        """Raised when more of the image is there; see `forget_base`."""
+        return self._pyramid.version
+
+    @property
+    def is_reading(self) -> bool:
+        """What the view shows of the image is on its way from the file."""
+        return self._pyramid.is_reading
 
     def set_view(self, viewport: Viewport, ratio: float) -> None:
         """Show another part of the image, or on another screen."""
@@ -197,7 +213,7 @@ class Layers:
         uncertainty = self.document.uncertainty
         if self._glow is None and uncertainty is not None:
             samples = self._device.samples()
-            heat = glow.glow(uncertainty.plane, self._device)
+            heat = glow.glow(uncertainty.plane, self._device, box=uncertainty.box)
             self._glow = Layer(heat, samples.top, samples.left)
         return self._glow
 

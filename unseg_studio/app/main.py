@@ -20,7 +20,7 @@ from unseg_studio.app.faults import catch_faults, message_of
 from unseg_studio.app.files import SAMPLE
 from unseg_studio.app.message_bar import Message
 from unseg_studio.app.window import TITLE, MainWindow
-from unseg_studio.data import Image, read_image
+from unseg_studio.data import Image, open_image, read_image
 from unseg_studio.data.samples import sample_path
 
 
@@ -71,6 +71,6 @@ def _image_of(path: Path | None) -> tuple[Image, Message | None]:
     if path is None:
         return read_image(sample_path(SAMPLE)), None
     try:
-        return read_image(path), None
+        return open_image(path), None
     except (ValueError, OSError) as error:
         return read_image(sample_path(SAMPLE)), message_of(error)

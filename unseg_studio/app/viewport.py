@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data.boxes import Box, grown
+from unseg_studio.data.boxes import Box, grown, overlap
 
 MAX_SCALE = 64.0
 """Most view pixels per image pixel."""
@@ -118,6 +118,17 @@ class Viewport:
     def shows_grid(self) -> bool:
         """Pixels are large enough to be told apart by lines."""
         return self.scale >= GRID_SCALE
+
+    @property
+    def seen(self) -> Box | None:
+        """Rows and columns of the image that are visible, in part at least; None: nothing is."""
+        bottom, right = (
+            first + length / self.scale
+            for first, length in zip((self.top, self.left), self.view, strict=True)
+        )
+        rows = slice(math.floor(self.top), math.ceil(bottom))
+        cols = slice(math.floor(self.left), math.ceil(right))
+        return overlap((rows, cols), (slice(0, self.image[0]), slice(0, self.image[1])))
 
     def to_image(self, x: float, y: float) -> tuple[float, float]:
         """(row, col) of a point of the view; it may lie outside the image."""

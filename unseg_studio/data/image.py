@@ -131,6 +131,11 @@ class Image:
         rgb.setflags(write=False)
         return rgb
 
+    def sample(self, n: int) -> NDArray[np.generic]:
+        """About `n` pixels from all over the plane, in every channel: `(h, w, C)`."""
+        stride = max(1, int(np.sqrt(self.shape[0] * self.shape[1] / n)))
+        return self.pixels[::stride, ::stride]
+
     def glimpse(self, side: int) -> NDArray[np.uint8]:
         """The plane as people see it, of every n-th pixel: `(h, w, 3)` uint8, RGB.
 

@@ -105,10 +105,8 @@ class LazyPixels:
         (top, bottom, down), (left, right, across) = (
             part.indices(length) for part, length in zip((rows, cols), self.shape, strict=False)
         )
-        step = max(1, min(down, across))
+        step = 1 << (max(1, min(down, across)).bit_length() - 1)  # as files have their levels
         small = self.levels.shrunk((slice(top, bottom), slice(left, right)), step)
-        if (down, across) == (step, step):
-            return small
         return small[:: max(1, down // step), :: max(1, across // step)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -136,6 +134,10 @@ class LargeImage(Image):
         """Take an open plane and look at a few places of it for the value range."""
         pixels = cast("NDArray[np.generic]", LazyPixels(levels))
         return cls(pixels, levels.source, estimate_value_range(glance(levels)), levels)
+
+    def sample(self, n: int) -> NDArray[np.generic]:
+        """Small places from all over the plane, side by side, in every channel."""
+        return glance(self._open)
 
     def glimpse(self, side: int) -> NDArray[np.uint8]:
         """Small places from all over the plane, side by side, as people see them."""

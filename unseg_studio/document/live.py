@@ -111,7 +111,7 @@ class Live:
         moment = self._moments[index]
         self.stop()
         self._memory = moment.memory if moment.sight == self._sight else None
-        labels = moment.onto(self.document.state.proposal)
+        labels = moment.onto(self.document.state)
         self.document.look_back(labels, moment.step, uncertainty=moment.uncertainty)
         self.document.report(
             RunStatus("stopped", moment.step, moment.total, moment.loss, moment.n_labels)

@@ -127,8 +127,10 @@ class Sight:
 
     # From the part to the whole
 
-    def laid(self, whole: State, before: Mosaic, after: Mosaic, *, fills: bool) -> Mosaic:
-        """The proposal with new labels of the part, where these say something new.
+    def laid(
+        self, whole: State, before: Mosaic, after: Mosaic, *, onto: Mosaic, fills: bool
+    ) -> Mosaic:
+        """A proposal with new labels of the part, where these say something new.
 
         Beyond what is seen, only pixels without a label get one; so outlines that are finer than
         the step stay where nothing has changed.
@@ -136,22 +138,24 @@ class Sight:
         Parameters
         ----------
         whole : State
-            Of the image.
+            Of the image when the run began: what had no label then may get one.
         before, after : Mosaic
-            What `state` gave as the proposal, and what has become of it.
+            Labels of the part that `onto` shows, and those that it is to show.
+        onto : Mosaic
+            The proposal so far.
         fills : bool
             Also of what is seen, only pixels without a label get one.
         """
         news = self._news_fine(before, after) if self.step == 1 else self._news(before, after)
         tiles = {}
         for number, new, changes in news:
-            old, place = whole.proposal.tiles[number], whole.proposal.box_of(number)
+            old, place = whole.proposal.tiles[number], onto.box_of(number)
             mask = changes & self._open(old, place, fills=fills)
             if self.step > 1:
                 new, mask = self._respectful(whole, number, new=new, mask=mask)
             if mask.any():
-                tiles[number] = _overlaid(old, new, mask)
-        return whole.proposal.with_tiles(tiles)
+                tiles[number] = _overlaid(onto.tiles[number], new, mask)
+        return onto.with_tiles(tiles)
 
     def enlarged(self, part: Mosaic) -> Mosaic:
         """The ids of a part on a plane as large as the image, with nothing around them."""

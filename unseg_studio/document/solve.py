@@ -282,8 +282,15 @@ class PartRun:
         small = self.sight.state(self.state)
         run = Run.of(part, small, device=self.device, cold=self.cold)
         run = replace(run, memory=self.memory, is_grounded=self.is_grounded)
+        before, onto = small.proposal, self.state.proposal
         for frame in solve(run, fits, wanted):
-            yield frame and self._placed(frame, small)
+            if frame is None:
+                yield None
+                continue
+            after = frame.mosaic or Mosaic.of(frame.labels, like=before)
+            onto = self.sight.laid(self.state, before, after, onto=onto, fills=self.fills)
+            before = after
+            yield self._placed(frame, onto)
 
     def _unchanged(self) -> Frame:
         """Where nobody asked and there is nothing to segment, nothing happens."""
@@ -300,9 +307,7 @@ class PartRun:
             sight=self.sight,
         )
 
-    def _placed(self, frame: Frame, small: State) -> Frame:
-        after = frame.mosaic or Mosaic.of(frame.labels, like=small.proposal)
-        mosaic = self.sight.laid(self.state, small.proposal, after, fills=self.fills)
+    def _placed(self, frame: Frame, mosaic: Mosaic) -> Frame:
         return replace(
             frame,
             mosaic=mosaic,

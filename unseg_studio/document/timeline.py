@@ -11,6 +11,7 @@ from unseg_studio.data import Mosaic
 from unseg_studio.document.history import Packed
 from unseg_studio.document.sight import Sight
 from unseg_studio.document.solve import Frame
+from unseg_studio.document.state import State
 from unseg_studio.refinement import Uncertainty
 
 MOST = 64
@@ -49,8 +50,8 @@ class Moment:
     @classmethod
     def of(cls, frame: Frame) -> Moment:
         """Keep a frame."""
-        mosaic = frame.mosaic or Mosaic.of(frame.labels)
-        packed = Packed(mosaic.part(frame.sight.box) if frame.sight else mosaic)
+        known = frame.mosaic if frame.sight is None else None
+        packed = Packed(known or Mosaic.of(frame.labels))
         return cls(
             step=frame.step,
             total=frame.total,
@@ -64,19 +65,20 @@ class Moment:
 
     @property
     def labels(self) -> NDArray[np.int32]:
-        """The live labels of the moment, `(H, W)` int32; with a `sight`, those of its box."""
+        """The live labels of the moment, `(H, W)` int32; with a `sight`, of what was worked on."""
         return self.mosaic.array
 
     @property
     def mosaic(self) -> Mosaic:
-        """The live labels of the moment; with a `sight`, those of its box."""
+        """The live labels of the moment; with a `sight`, those of what was worked on."""
         return self._labels.mosaic
 
-    def onto(self, proposal: Mosaic) -> Mosaic:
-        """The live labels of the moment, and those of today where it kept none."""
-        return (
-            self.mosaic if self.sight is None else proposal.with_part(self.sight.box, self.mosaic)
-        )
+    def onto(self, state: State) -> Mosaic:
+        """The live labels of the moment, and those of today where nobody looked then."""
+        if self.sight is None:
+            return self.mosaic
+        now = self.sight.sampled(state.proposal)
+        return self.sight.laid(state, now, self.mosaic, onto=state.proposal, fills=False)
 
 
 def with_moment(moments: tuple[Moment, ...], frame: Frame) -> tuple[Moment, ...]:

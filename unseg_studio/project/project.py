@@ -25,7 +25,7 @@ from unseg_studio.data import (
     Mosaic,
     Scribbles,
     new_category,
-    read_image,
+    open_image,
     regions_from_labels,
 )
 from unseg_studio.data.region import Connectivity
@@ -292,7 +292,7 @@ class Project:
             row = connection.execute(
                 "SELECT png FROM thumbnails WHERE image = ?", (image_id,)
             ).fetchone()
-        return bytes(row[0]) if row else None
+        return row[0] if row and isinstance(row[0], bytes) else None
 
     def set_thumbnail(self, image_id: int, png: bytes) -> None:
         """Keep a thumbnail."""
@@ -319,7 +319,7 @@ class Project:
         """Look for missing images in a folder and in the folders in it."""
         self.flush()
         with self._database.reading() as connection:
-            query = "SELECT id, fingerprint FROM images WHERE fingerprint IS NOT NULL"
+            query = "SELECT id, fingerprint FROM images WHERE typeof(fingerprint) = 'blob'"
             prints = dict(connection.execute(query).fetchall())
         missing = [(entry.id, entry.file) for entry in self.missing()]
         places, report = found_again(missing, prints, Path(folder))
@@ -369,7 +369,7 @@ class Project:
             damaged; in a sentence.
         """
         entry = self.image(image_id)
-        image = image or read_image(entry.file, entry.plane)
+        image = image or open_image(entry.file, entry.plane)
         self.flush()
         found = shelf.take(self._database, image_id, image, categories=self._table)
         record = found.record if found else shelf.fresh_record(image, self._table)
