@@ -170,7 +170,7 @@ def required_shape(height: object, width: object) -> tuple[int, int]:
         and height * width <= MAX_PIXELS
     ):
         return height, width
-    raise DamagedError(f"The project claims that an image is {width} x {height} px.")
+    raise DamagedError(f"The project claims that an image is {width!s:.20} x {height!s:.20} px.")
 
 
 def take(
@@ -266,8 +266,8 @@ def _plane(tiles: list[tuple[str, int, bytes]], name: str, shape: tuple[int, int
     held: dict[int, Tile] = {}
     for plane, number, data in tiles:
         if plane == name:
-            if not 0 <= int(number) < len(blank.tiles):
-                raise DamagedError(f"The project has a tile {number} beyond the image.")
+            if not (isinstance(number, int) and 0 <= number < len(blank.tiles)):
+                raise DamagedError(f"The project has a tile {number!r:.40} beyond the image.")
             held[number] = tile_of(data, size_of(blank.box_of(number)))
     mosaic = blank.with_tiles(held)
     least, most = min(mosaic.areas), max(mosaic.areas)
