@@ -9,7 +9,7 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from napari.utils.notifications import show_error, show_info, show_warning
 from napari.viewer import Viewer
-from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QMainWindow, QWidget
 
 from napari_unseg import writer
 from napari_unseg.label_files import Like, layers_in
@@ -71,9 +71,8 @@ def export_labels(viewer: Viewer) -> None:
         return
     if content.left_out:
         show_warning(content.left_out)
-    parent: QWidget | None = QApplication.activeWindow()
     dialog = SetExport(
-        SetSource(content, len(content)), Path(folder) / layers[0].name, parent=parent
+        SetSource(content, len(content)), Path(folder) / layers[0].name, parent=_window()
     )
     dialog.written.connect(lambda written: show_info(written.sentence))
     _open.add(dialog)
@@ -110,6 +109,13 @@ def _export(viewer: Viewer, write: Write, *, kind: str) -> None:
     )
     if chosen:
         _write(write, Path(chosen), layers, suffix=suffix)
+
+
+def _window() -> QWidget | None:
+    """Where dialogs belong, and whose colours they take."""
+    every = QApplication.topLevelWidgets()
+    shown = (w for w in every if isinstance(w, QMainWindow) and w.isVisible())
+    return QApplication.activeWindow() or next(shown, None)
 
 
 def _selected_labels(viewer: Viewer) -> list[LabelsLayer]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from unseg_studio.data import FIRST_CLUSTER
 from unseg_studio.formats import FORMATS, CocoOptions, preflight
 from unseg_studio.formats.preflight import preflight_all
 from unseg_studio.formats.targets import TARGETS
@@ -66,6 +69,45 @@ def test_label_studio_rejects_run_lengths_but_not_polygons(annotate, blobs):
     assert "rejects" not in said(
         preflight(annotate(blobs), options=polygons, target="label-studio")
     )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_options_that_a_target_reads_best_belong_to_its_formats(target):
+    for name, options in TARGETS[target].options.items():
+        assert name in TARGETS[target].formats
+        assert isinstance(options, FORMATS[name].options)
+
+
+def test_ultralytics_drops_regions_of_one_category_with_the_same_box(annotate):
+    labels = np.zeros((9, 9))
+    labels[1, 1:4] = labels[3, 1:4] = 1
+    labels[2, 1:4:2] = 1
+    ring = annotate(labels)
+    twice = replace(ring, regions=(*ring.regions, *ring.regions))
+    assert "duplicates" not in said(preflight(ring, "yolo", target="ultralytics"))
+    assert "drops 1 region as duplicates" in said(preflight(twice, "yolo", target="ultralytics"))
+
+
+def test_detectron_looks_for_jpg_images_of_panoptic_sets(annotate, blobs):
+    for name, warned in (("a.jpg", False), ("a.tif", True)):
+        found = preflight(annotate(blobs, name=name), "coco-panoptic", target="detectron2")
+        assert ("with the ending .jpg" in said(found)) == warned
+
+
+def test_images_with_clusters_and_parts_are_counted(annotate, blobs):
+    shown = np.full(blobs.shape, FIRST_CLUSTER, np.int32)
+    pair = [replace(annotate(blobs, name=f"{n}.tif"), subset=n) for n in ("train", "val")]
+    told = preflight_all(pair, labels=lambda a: shown if a.subset == "val" else None)
+    assert (told.n_unnamed, told.parts) == (1, {"train": 1, "val": 1})
+    assert told.pixels["Zelle"] == 2 * sum(
+        region.area for region in pair[0].regions if region.category == told.categories[0].id
+    )
+
+
+def test_several_images_for_a_format_of_one_are_an_error(annotate, blobs):
+    told = preflight_all([annotate(blobs, name=f"{n}.tif") for n in range(2)], "png")
+    assert told.refused
+    assert "Indexed PNG holds one image, and 2 were chosen" in said(told.findings)
 
 
 def test_cvat_opens_parts_as_shapes(annotate, blobs):

@@ -47,7 +47,7 @@ from unseg_studio.widgets import (
 )
 from unseg_studio.widgets.export_job import Course, Job
 from unseg_studio.widgets.icons import icon, swatch
-from unseg_studio.widgets.layout import button, column, row, words
+from unseg_studio.widgets.layout import SPACING, button, column, row, words
 
 LOOK_MS = 200
 
@@ -185,15 +185,16 @@ class LabelsDialog(QDialog):
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.import_button = QPushButton(icon("open"), "Import")
         self._buttons.addButton(self.import_button, QDialogButtonBox.ButtonRole.AcceptRole)
-        self.import_button.setDefault(True)
+        self._buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
         file = button("File …", "Choose a file with masks", self._ask_for_file)
         set_ = button("Folder …", "Choose a folder: YOLO, VOC, OME-Zarr, ...", self._ask_for_folder)
         column(
-            self, words("Masks that lie over the image then, to be corrected."),
+            self, words("The masks will lie over the image, to be corrected."),
             row(self.path, file, set_, stretch=0), self._note, words(_READABLE, quiet=True),
             self._buttons, margin=12,
         )  # fmt: skip
         self._show_note()
+        self.import_button.setDefault(True)
 
         self.path.textChanged.connect(self._show_note)
         self._buttons.accepted.connect(self._choose)
@@ -296,6 +297,7 @@ class ExportDialog(QDialog):
         self._buttons, self.write_button = self._make_buttons()
         self._lay_out()
         self._follow_format()
+        self.write_button.setDefault(True)
         self.write_button.setFocus()
 
         self.form.checked.connect(self._on_checked)
@@ -337,9 +339,9 @@ class ExportDialog(QDialog):
 
     def _make_buttons(self) -> tuple[QDialogButtonBox, QPushButton]:
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        box.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
         write = QPushButton(icon("export"), "Export")
         box.addButton(write, QDialogButtonBox.ButtonRole.AcceptRole)
-        write.setDefault(True)
         return box, write
 
     def _lay_out(self) -> None:
@@ -347,7 +349,10 @@ class ExportDialog(QDialog):
         self.setWindowTitle("Export")
         left, right = QWidget(), QWidget()
         left.setFixedWidth(_LEFT)
-        column(left, self.form, margin=0).addStretch(1)
+        inside = column(left, self.form, margin=0)
+        inside.setContentsMargins(0, 0, SPACING, 0)
+        inside.addStretch(1)
+        right.setMinimumWidth(SIDE)
         column(right, self._picture, self._table, margin=0)
         scroll = _scrolled(left)
         browse = button("Browse …", "Choose folder and name", self._browse)

@@ -78,7 +78,7 @@ def _cvat(annotation: Annotation, format: str, options: Any) -> Iterator[Finding
     if format == "coco" and _polygons(options) and (n := _in_parts(annotation)):
         yield Finding(
             "note",
-            f"CVAT will open {n} region(s) of several parts as several shapes in one group; "
+            f"CVAT will open {_regions(n)} of several parts as several shapes in one group; "
             "run lengths keep them together.",
         )
 
@@ -99,19 +99,19 @@ def _label_studio(annotation: Annotation, format: str, options: Any) -> Iterator
     if options.holes == "rle" and (n := _with_holes(annotation)):
         yield Finding(
             "warning",
-            f"Label Studio rejects the run lengths of {n} region(s) with holes; fill the holes.",
+            f"Label Studio rejects the run lengths of {_regions(n)} with holes; fill the holes.",
         )
     # read: in the same place, each part of an annotation becomes a polygon of its own, and the box
     # of every annotation a rectangle beside it.
     if n := _in_parts(annotation):
-        yield Finding("note", f"Label Studio will make several regions of {n} region(s) in parts.")
+        yield Finding("note", f"Label Studio will make several regions of {_regions(n)} in parts.")
     yield Finding("note", "Label Studio will show the box of each region as a rectangle, too.")
 
 
 def _fiftyone(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
     # read: masks are cut to the box; objects whose box rounds to nothing are skipped.
     if format == "coco" and (n := sum(min(region.box[2:]) < 2 for region in annotation.regions)):
-        yield Finding("note", f"FiftyOne may skip {n} region(s) of a single row or column.")
+        yield Finding("note", f"FiftyOne may skip {_regions(n)} of a single row or column.")
     # docs: YOLOv5DatasetImporter, label_type is "detections" unless given.
     if format == "yolo":
         yield Finding("note", 'FiftyOne loads outlines with label_type="polylines", else boxes.')
@@ -120,14 +120,17 @@ def _fiftyone(annotation: Annotation, format: str, options: Any) -> Iterator[Fin
 def _ultralytics(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
     # docs: one line holds one polygon, which has no holes.
     if n := _with_holes(annotation):
-        yield Finding("note", f"Ultralytics knows no holes; those of {n} region(s) need a bridge.")
+        yield Finding(
+            "note",
+            f"Ultralytics knows no holes; a cut in the outline leads to those of {_regions(n)}.",
+        )
     # read: verify_image_label drops all but one of the rows with the same class and box; issue
     # ultralytics "duplicate labels removed".
     boxes = Counter((region.category, *region.box) for region in annotation.regions)
     if n := boxes.total() - len(boxes):
         yield Finding(
             "warning",
-            f"Ultralytics drops {n} region(s) as duplicates, since another one of the category has "
+            f"Ultralytics drops {_regions(n)} as duplicates, since another one of the category has "
             "the same box.",
         )
 
@@ -152,6 +155,10 @@ def _detectron2(annotation: Annotation, format: str, options: Any) -> Iterator[F
 def _qupath(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
     # docs: objects are imported onto the image that is open; names of images are not looked at.
     yield from ()
+
+
+def _regions(n: int) -> str:
+    return f"{n} region{'s' * (n != 1)}"
 
 
 def _polygons(options: Any) -> bool:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -76,7 +77,7 @@ class ExportForm(QWidget):
         self._findings = QVBoxLayout()
         self._findings.setSpacing(SPACING)
         self._layout = column(
-            self, self._make_head(), self._purpose, self._options, self._split, self._summary,
+            self, self._make_head(), self._options, self._split, self._summary,
             self._details, self._findings, margin=0,
         )  # fmt: skip
         self._show_purpose()
@@ -110,6 +111,7 @@ class ExportForm(QWidget):
         self._min_area.setValue(wish.min_area)
         self._split.show_values(wish.val, wish.seed)
         self._show_options(wish.options)
+        self.check_soon()
 
     @property
     def format(self) -> Format:
@@ -171,6 +173,7 @@ class ExportForm(QWidget):
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.addRow("Meant for", self._target)
         layout.addRow("Format", self._format)
+        layout.addRow(self._purpose)
         layout.addRow("Smallest part", self._min_area)
         return layout
 
@@ -379,7 +382,11 @@ def _finding_row(finding: Finding) -> QHBoxLayout:
     picture = QLabel()
     name = "info" if finding.severity == "note" else "warning"
     picture.setPixmap(icon(name).pixmap(16))
-    return row(picture, words(finding.sentence), stretch=1)
+    sentence = words(finding.sentence)
+    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    policy.setHeightForWidth(True)  # else it is as high as if it were narrow
+    sentence.setSizePolicy(policy)
+    return row(picture, sentence, stretch=1)
 
 
 def _discard(layout: Any) -> None:

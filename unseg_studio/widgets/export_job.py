@@ -167,8 +167,8 @@ class Written:
     @property
     def sentence(self) -> str:
         """All of it in one line."""
-        many = f"{_counted(self.n_images, 'image')} to " if self.n_images > 1 else ""
-        return f"Exported {many}{self.path}. {self._about_masks()}"
+        many = f"{_counted(self.n_images, 'image')} " if self.n_images > 1 else ""
+        return f"Exported {many}to {self.path}. {self._about_masks()}"
 
     def _about_masks(self) -> str:
         if self.trouble:
