@@ -1,7 +1,8 @@
 """Drive the real window with real mouse events and keep its picture at some moments.
 
 Run as `python -m tests.screenshots`, on a display of 1600 x 1000 or more (`make screenshots` brings
-a virtual one). Writes assets/screenshots/{1-proposal,2-two-scribbles,3-export,4-filmstrip}.png.
+a virtual one). Writes assets/screenshots/{1-proposal,2-two-scribbles,3-export,4-filmstrip,
+8-preflight}.png.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QEventLoop, QPoint, QSettings, Qt, QTimer
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QTreeWidget, QWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QTreeWidget, QWidget
 
 from unseg_studio.app.dialogs import ExportDialog
 from unseg_studio.app.main import make_application
@@ -89,7 +90,17 @@ def take_all(app: QApplication, window: MainWindow) -> None:
     until(lambda: dialog.preview_is_shown)
     dialog.move((WIDTH - dialog.width()) // 2, (HEIGHT - dialog.height()) // 2)
     keep(window, "3-export")
+    mean_for(dialog, "Label Studio")
+    keep(window, "8-preflight")
     dialog.reject()
+
+
+def mean_for(dialog: ExportDialog, title: str) -> None:
+    """Choose the tool that will read the file with the keys, and wait for what is said of it."""
+    box = next(b for b in dialog.findChildren(QComboBox) if b.findText(title) >= 0)
+    while box.currentText() != title:
+        QTest.keyClick(box, Qt.Key.Key_Down)
+    until(lambda: any(title in label.text() for label in dialog.form.findChildren(QLabel)))
 
 
 def take_filmstrip(window: MainWindow) -> None:
