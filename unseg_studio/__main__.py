@@ -28,16 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @commands.command("open")
 def _open(
-    image: Annotated[Path | None, typer.Argument(help="The image to open first.")] = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="An image, a folder, images, or a project."),
+    ] = None,
 ) -> None:
     """Open the window, as no command at all does."""
-    raise typer.Exit(open_window(image))
+    raise typer.Exit(open_window(*paths) if paths else open_window(None))
 
 
 commands.add_typer(bench, name="bench")
 
 
-def open_window(image: Path | None) -> int:
+def open_window(path: Path | None, *more: Path) -> int:
     """Open the window and wait until it is closed; where none can open, say why."""
     if sentence := _no_window():
         complaint(sentence)
@@ -52,7 +55,7 @@ def open_window(image: Path | None) -> int:
             "it with the system's package manager, or in a checkout run: make run"
         )
         return BAD_INPUT
-    return app.open_window(image)
+    return app.open_window(path, *more)
 
 
 def _no_window() -> str | None:

@@ -31,6 +31,7 @@ def small_image(tmp_path):
 def settings(tmp_path):
     settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
     settings.setValue("folders/export", str(tmp_path))
+    settings.setValue("folders/unsaved", str(tmp_path / "unsaved"))
     return settings
 
 

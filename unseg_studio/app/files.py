@@ -73,6 +73,11 @@ class Files(QObject):
         """The same as a quick guess, for the mark in the title."""
         return self._work is not None and self._work.may_be_dirty
 
+    def kept(self) -> None:
+        """A project has the work on the document as it is now."""
+        if self._work is not None and self._document is not None:
+            self._work.written(self._document.state)
+
     # Open
 
     def ask_for_image(self) -> None:

@@ -18,20 +18,24 @@ from qtpy.QtWidgets import QApplication
 
 from unseg_studio.app.faults import catch_faults, message_of
 from unseg_studio.app.files import SAMPLE
+from unseg_studio.app.gathering import is_image_folder
 from unseg_studio.app.message_bar import Message
 from unseg_studio.app.window import TITLE, MainWindow
 from unseg_studio.data import Image, open_image, read_image
 from unseg_studio.data.samples import sample_path
+from unseg_studio.project import SUFFIX
 
 
-def open_window(path: Path | None = None) -> int:
+def open_window(path: Path | None = None, *more: Path) -> int:
     """Open the window and stay until it is closed.
 
     Parameters
     ----------
     path : Path or None
         The image to open; None for the sample image with the first steps. Where the image cannot
-        be read, the window says why and shows the sample.
+        be read, the window says why and shows the sample. A project, or a folder of images.
+    *more : Path
+        Other images: they become one project.
 
     Returns
     -------
@@ -39,7 +43,7 @@ def open_window(path: Path | None = None) -> int:
         Exit code.
     """
     app = make_application()
-    window = make_window(path)
+    window = make_window(path, *more)
     before = catch_faults(window.tell)
     window.show()
     try:
@@ -58,12 +62,19 @@ def make_application() -> QApplication:
     return app
 
 
-def make_window(path: Path | None) -> MainWindow:
+def make_window(path: Path | None, *more: Path) -> MainWindow:
     """The window on an image; on the sample, with the reason, where that cannot be read."""
+    if path is not None and (more or is_image_folder(path) or path.suffix == SUFFIX):
+        window = MainWindow(read_image(sample_path(SAMPLE)))
+        window.open_paths([path, *more])
+        return window
     image, failure = _image_of(path)
     window = MainWindow(image, is_sample=path is None or failure is not None)
     if failure is not None:
         window.tell(failure)
+    elif path is None and (left := window.projects.leftover()) is not None:
+        news = f"“{left.stem}” has no place yet and is as you left it: File > Open recent."
+        window.tell(Message(news, grade="info"))
     return window
 
 

@@ -71,6 +71,8 @@ class Projects(QObject):
         self._told: set[str] = set()
         self.project: Project | None = None
         self.is_unsaved = False
+        self.goes_on = False
+        """What is being opened is a copy of what was open."""
         self._ear = QTimer(self, interval=HEAR_MS)
         self._ear.timeout.connect(psygnal.emit_queued)
         self.categories: Callable[[], Sequence[Category]] = tuple
@@ -285,7 +287,10 @@ class Projects(QObject):
         self.said.emit(Message(f"Everything is in {path}.", grade="info"))
         if self.is_unsaved or self.is_dirty:
             old, discards = self.project, self.is_unsaved
-            if not self.open(path):
+            self.goes_on = True
+            went_well = self.open(path)
+            self.goes_on = False
+            if not went_well:
                 return
             if discards and old is not None:
                 _remove(old.path)

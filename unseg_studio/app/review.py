@@ -42,6 +42,8 @@ class Review(QObject):
     """A Message."""
     busy_changed = Signal(str)
     """What is going on, empty when nothing is."""
+    kept = Signal()
+    """The document that is left now has all its work in the project."""
     changed = Signal()
     """Another image is open, or none."""
 
@@ -149,10 +151,11 @@ class Review(QObject):
             raise ValueError(self.why_not_uncertain())
         self.open(entry.id)
 
-    def open_first(self) -> None:
-        """Show the first image that is not finished, else the first one."""
+    def open_first(self, wanted: int | None = None) -> None:
+        """Show the image that is wanted, else the first that is not finished, else the first."""
         entries = self._panel.model.entries()
-        entry = next((e for e in entries if e.status not in FINISHED), None)
+        entry = next((e for e in entries if e.id == wanted), None)
+        entry = entry or next((e for e in entries if e.status not in FINISHED), None)
         entry = entry or (entries[0] if entries else None)
         if entry is not None:
             self.open(entry.id)
@@ -248,6 +251,7 @@ class Review(QObject):
             project.add_seconds(self.current.id, self._watch.taken())
         self._journal = None
         if journal is not None:
+            self.kept.emit()
             QTimer.singleShot(0, partial(_closed, journal))
 
     def _go_on(self, following: ImageEntry | None) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QIcon, QShowEvent
-from qtpy.QtWidgets import QGridLayout, QMainWindow, QToolBar, QWidget
+from qtpy.QtWidgets import QGridLayout, QMainWindow, QMenu, QToolBar, QWidget
 
 from unseg_studio.app.actions import Actions, Bar
 from unseg_studio.app.ahead import Prepared
@@ -90,6 +91,7 @@ class MainWindow(QMainWindow):
         self._hovered: Hover | None = None
         self._is_leaving = False
         self._phase = ""
+        self._left: int | None = None
         self._known = False, False
         self._docks = Docks(self, self.display, self.queue)
         self._middle = self._make_middle()
@@ -329,6 +331,7 @@ class MainWindow(QMainWindow):
         self.projects.images_changed.connect(self._on_images_changed)
         self.projects.entry_changed.connect(self._on_entry_changed)
         self.projects.images_added.connect(self._on_images_added)
+        self.review.kept.connect(self.files.kept)
         self.review.shown.connect(self._on_prepared)
         self.review.changed.connect(self._on_image_changed)
 
@@ -375,6 +378,7 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status_line)
         self.actions_.fill_menus(self.menuBar())
         self._add_dock_menu()
+        self._add_recent_menu()
         self._make_bar("main", Qt.ToolBarArea.TopToolBarArea)
         self._make_bar("tools", Qt.ToolBarArea.LeftToolBarArea)
         self.setAcceptDrops(True)
@@ -394,6 +398,23 @@ class MainWindow(QMainWindow):
             if dock is self._docks["Filmstrip"]:
                 continue  # a command of its own, with a button
             view.addAction(dock.toggleViewAction())  # type: ignore[union-attr]
+
+    def _add_recent_menu(self) -> None:
+        self._recent = QMenu("Open recent", self)
+        self._recent.setObjectName("menu_recent")
+        self._recent.setToolTipsVisible(True)
+        self._recent.aboutToShow.connect(self._fill_recent)
+        file = self.menuBar().findChild(QMenu, "menu_File")
+        file.insertMenu(self.actions_["save"], self._recent)  # type: ignore[union-attr]
+
+    def _fill_recent(self) -> None:
+        self._recent.clear()
+        for path in self.projects.recent:
+            action = self._recent.addAction(path.stem)
+            action.setToolTip(str(path))
+            action.triggered.connect(partial(self.open_paths, [path]))
+        if self._recent.isEmpty():
+            self._recent.addAction("No project was opened yet").setEnabled(False)
 
     # The person
 
@@ -438,10 +459,11 @@ class MainWindow(QMainWindow):
     def _on_project_changed(self) -> None:
         project = self.projects.project
         if project is not self.review.project:
-            self.messages.hide()
+            current = self.review.current
+            self._left = current.id if current else self._left
             self.review.take(project)
             self._docks["Images"].setVisible(project is not None)
-            self.review.open_first()
+            self.review.open_first(self._left if self.projects.goes_on else None)
         self._show_title()
         self.actions_.refresh()
 
