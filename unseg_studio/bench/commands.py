@@ -44,6 +44,20 @@ def latency(
 
 
 @bench.command()
+def large(
+    image: Annotated[Path | None, typer.Option(help="Instead of one that is made up.")] = None,
+    size: Annotated[
+        int, typer.Option(help="So many pixels in height and width.", min=1000, max=40_000)
+    ] = 10_000,
+    strokes: Annotated[int, typer.Option(help="How many to draw.", min=2)] = 20,
+) -> None:
+    """How soon a large image is there, how soon strokes on it answer, and what memory it takes."""
+    from unseg_studio.bench.large import run_large
+
+    run_large(image, side=size, strokes=strokes)
+
+
+@bench.command()
 def scribbles(
     data: Annotated[
         Path,

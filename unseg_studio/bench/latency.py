@@ -179,19 +179,19 @@ def measure(plan: Plan) -> Measured:
 
 def _proposal(pixels: NDArray[np.generic], plan: Plan) -> Sample:
     with _opened(pixels, plan) as (_, live):
-        return _timed(live, live.start)
+        return timed(live, live.start)
 
 
 def _strokes(pixels: NDArray[np.generic], plan: Plan, *, most: int) -> Iterator[Sample]:
     """Strokes of so many categories on one document, each after the one before has settled."""
     rng = np.random.default_rng(SEED)
     with _opened(pixels, plan) as (document, live):
-        _timed(live, live.start)
+        timed(live, live.start)
         for number in range(plan.n_strokes):
             document.set_active(document.categories[number % most].id)
             points = random_stroke(document.image.shape, rng)
             draw = partial(document.paint, points, radius=max(document.image.shape) / 120)
-            yield _timed(live, draw)
+            yield timed(live, draw)
 
 
 @contextmanager
@@ -212,7 +212,7 @@ def _categories() -> tuple[Category, ...]:
     return categories
 
 
-def _timed(live: Live, ask: Callable[[], None]) -> Sample:
+def timed(live: Live, ask: Callable[[], None]) -> Sample:
     """Ask for a run and pull as the window's timer does, which starts with it, until it ends."""
     began = time.perf_counter()
     first = 0.0

@@ -89,8 +89,11 @@ class _Pieces:
     ) -> Numbers:
         """Which piece each pixel of a tile is in, -1 where in none; the pieces are added."""
         tile, (rows, cols) = labels.tiles[number], labels.box_of(number)
+        size = tile.pattern.index.shape
         if not tile.holds(id_):
-            return np.full(tile.pattern.index.shape, -1, np.int32)
+            return np.full(size, -1, np.int32)
+        if tile.holds_only(id_):
+            return self._whole((rows, cols))
         _, parts, stats, _ = cv2.connectedComponentsWithStats(
             tile.mask_of(id_).view(np.uint8), connectivity=connectivity
         )
@@ -102,6 +105,13 @@ class _Pieces:
             self.pieces.append(piece)
         return np.where(parts > 0, parts + np.int32(first - 1), np.int32(-1))
 
+    def _whole(self, box: Box) -> Numbers:
+        """A tile that is one piece."""
+        number, (height, width) = len(self.pieces), size_of(box)
+        self.parents.append(number)
+        self.pieces.append(_Piece(box, np.ones((height, width), bool), height * width))
+        return np.full((height, width), number, np.int32)
+
     def _join(self, one: Numbers, other: Numbers, connectivity: Connectivity) -> None:
         """Pieces hang together where two lines that touch hold them side by side."""
         pairs = [(one, other)]
@@ -109,8 +119,10 @@ class _Pieces:
             pairs += [(one[1:], other[:-1]), (one[:-1], other[1:])]
         for a, b in pairs:
             both = (a >= 0) & (b >= 0)
-            for first, second in np.unique(np.stack([a[both], b[both]]), axis=1).T.tolist():
-                self.parents[self._root(first)] = self._root(second)
+            # A pair as one number: sorting those is ten times as quick as sorting columns.
+            known = np.unique(a[both].astype(np.int64) << 32 | b[both])
+            for pair in known.tolist():
+                self.parents[self._root(pair >> 32)] = self._root(pair & 0xFFFFFFFF)
 
     def _root(self, number: int) -> int:
         while self.parents[number] != number:
