@@ -175,6 +175,16 @@ def test_a_project_that_is_open_elsewhere_can_be_exported_but_not_written(run, d
         assert code == 0
 
 
+def test_a_project_that_may_not_be_written_to_is_read_only_for_all_that_writes(run, new, tmp_path):
+    new.with_name("zellen.unseg-lock").mkdir()  # as in a folder that is read-only
+    for command in (("apply", "-p", new, *QUICK), ("import", "-p", new, new.parent / "Bilder")):
+        code, out, err = run(*command)
+        assert (code, out) == (2, "")
+        assert "cannot be written to" in err
+    code, out, _ = run("project", "info", new)
+    assert (code, out.split()[:2]) == (0, ["images", "4"])
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_keeps_what_was_made(new):
     command = [sys.executable, "-m", "unseg_studio", "apply", "--project", str(new), *QUICK]

@@ -39,7 +39,8 @@ SHAPE = (280, 270)
 VALUES = (
     None, -1, 0, 1, 2, 255, 256, 1000, 1001, 2**31 - 1, 2**31, 2**63 - 1, -(2**63), 20_000, 1e308,
     -0.5, float("inf"), "", "..", "../../../etc/passwd", "/etc/passwd", "a\0b", "\ud7ff", "done",
-    "x" * 5000, "../" * 40 + "x" * 300 + "/a.png", "[" * 100_000, "{}", "[]", "null", "[[1]]", '{"name": "deepcut", "parameters": 3}',
+    "x" * 5000, "../" * 40 + "x" * 300 + "/a.png", "[" * 100_000, "{}", "[]", "null", "[[1]]",
+    '{"name": "deepcut", "parameters": 3}',
     '{"name": "deepcut", "parameters": {"n_clusters": 1e999, "seed": "x"}}',
     '[{"id": 1, "name": "a", "color": "#112233", "kind": "thing"}]',
     '[{"id": 1e9, "name": [], "color": {}, "kind": 3}]', b"", b"\0", b"\xff" * 64, b"\0" * 1000,

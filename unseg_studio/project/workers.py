@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+import cv2
+
 _START = multiprocessing.get_context("spawn")
 """A forked copy of a process with threads may hang."""
 
@@ -86,7 +88,7 @@ class Worker:
 def _serve(line: Connection, answer: Callable[..., Any], n_threads: int) -> None:
     """What the other process does until the line is closed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _limit_threads(n_threads)
+    cv2.setNumThreads(n_threads)  # which, unlike torch and numpy, asks no environment
     while True:
         try:
             question = line.recv()
@@ -103,14 +105,6 @@ def _value_of(answer: Callable[..., Any], *question: Any) -> Any:
         return ValueError(str(error))
     except Exception as error:  # whatever an image does to a library, the next one may go well
         return ValueError(f"It fails with {type(error).__name__}: {error}")
-
-
-def _limit_threads(n: int) -> None:
-    import cv2
-    import torch
-
-    torch.set_num_threads(n)
-    cv2.setNumThreads(n)
 
 
 def _end_with_parent() -> None:
