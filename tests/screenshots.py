@@ -2,7 +2,7 @@
 
 Run as `python -m tests.screenshots`, on a display of 1600 x 1000 or more (`make screenshots` brings
 a virtual one). Writes assets/screenshots/{1-proposal,2-two-scribbles,3-export,4-filmstrip,
-8-preflight}.png.
+8-preflight,9-queue,10-relink}.png.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from PIL import Image as Pil
 from qtpy.QtCore import QEventLoop, QPoint, QSettings, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QTreeWidget, QWidget
 
 from unseg_studio.app.dialogs import ExportDialog
 from unseg_studio.app.main import make_application
+from unseg_studio.app.project_dialogs import RelinkDialog
 from unseg_studio.app.window import MainWindow
 from unseg_studio.data import read_image
 from unseg_studio.data.samples import sample_path
+from unseg_studio.project import Project
 from unseg_studio.widgets.category_list import KIND
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "screenshots"
@@ -59,6 +62,10 @@ def main() -> int:
         window.leave()
         window = opened(settings)
         take_filmstrip(window)
+        window.leave()
+        settings.setValue("folders/unsaved", str(Path(folder) / "unsaved"))
+        window = opened(settings)
+        take_queue(app, window, Path(folder))
         window.leave()
     return 0
 
@@ -114,6 +121,53 @@ def take_filmstrip(window: MainWindow) -> None:
     QTest.mouseClick(strip.card(4), LEFT)
     settle(window)
     keep(window, "4-filmstrip")
+
+
+def take_queue(app: QApplication, window: MainWindow, folder: Path) -> None:
+    """Review a folder of images, then look for them where they were moved to."""
+    images = tiles(folder / "slides")
+    path = folder / "slides.unseg"
+    with Project.create(path) as project:
+        project.add_images(images)
+        project.wait_for_fingerprints()
+    window.open_paths([path])
+    until(lambda: window.review.current is not None)
+    settle(window)
+    bring_forward(window)
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Return, Qt.Key.Key_PageDown):
+        until(lambda: window.review.ahead.is_ready)
+        QTest.keyClick(window.canvas, key)
+        settle(window)
+    QTest.keyClick(window.canvas, Qt.Key.Key_Backspace, Qt.KeyboardModifier.ControlModifier)
+    settle(window)
+    QTest.keyClick(window.canvas, "m", Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClicks(window.queue.comment, "fold at the left edge")
+    QTest.keyClick(window.queue.comment, Qt.Key.Key_Return)
+    until(lambda: window.review.ahead.is_ready)
+    keep(window, "9-queue")
+    moved = (folder / "slides").rename(folder / "archive")
+    (moved / images[0].name).unlink()
+    window.actions_["relink"].trigger()
+    dialog = next(w for w in app.topLevelWidgets() if isinstance(w, RelinkDialog))
+    dialog.look_in(moved)
+    until(lambda: "images found" in dialog.summary.text())
+    dialog.move((WIDTH - dialog.width()) // 2, (HEIGHT - dialog.height()) // 2)
+    keep(window, "10-relink")
+    dialog.reject()
+
+
+def tiles(folder: Path) -> list[Path]:
+    """Twelve parts of the samples as files."""
+    folder.mkdir()
+    paths = []
+    for name in ("tissue", "nuclei", "cat"):
+        rgb = read_image(sample_path(name)).rgb
+        height, width = rgb.shape[0] // 2, rgb.shape[1] // 2
+        for row, col in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            part = rgb[row * height : (row + 1) * height, col * width : (col + 1) * width]
+            paths.append(folder / f"{name} {2 * row + col + 1}.png")
+            Pil.fromarray(part).save(paths[-1])
+    return paths
 
 
 def choose_method(window: MainWindow, title: str) -> None:

@@ -170,7 +170,7 @@ class RelinkDialog(QDialog):
         self.table.clear()
         for entry in entries[:MOST_SHOWN]:
             said_here = (said or {}).get(entry.id, "missing")
-            item = QTreeWidgetItem([entry.name, said_here, str(entry.file.parent)])
+            item = QTreeWidgetItem([entry.name, said_here, str(Path(entry.path).parent)])
             item.setToolTip(2, str(entry.file))
             self.table.addTopLevelItem(item)
 
@@ -184,7 +184,7 @@ class RelinkDialog(QDialog):
         self._show([self._project.image(id_) for id_ in said], said)
         n_found, n = len(report.found) + len(report.by_name), len(said)
         more = " Look in another folder for the others." if report.missing else ""
-        self.summary.setText(f"{n_found} of {n} images found in {self._folder}.{more}")
+        self.summary.setText(f"{n_found} of {n} images found in {Path(self._folder).name}.{more}")
 
     def _on_failed(self, error: Exception) -> None:
         self._rest()

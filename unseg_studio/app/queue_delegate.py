@@ -6,7 +6,7 @@ from qtpy.QtCore import QRect, QSize, Qt
 from qtpy.QtGui import QColor, QFont, QPainter, QPalette, QPen, QPixmap
 from qtpy.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from unseg_studio.app.queue_model import ENTRY, Index, facts_of
+from unseg_studio.app.queue_model import ENTRY, Index, facts_of, size_of
 from unseg_studio.project import ImageEntry, Status
 
 PICTURE = QSize(64, 48)
@@ -64,7 +64,8 @@ def _paint_picture(painter: QPainter, place: QRect, pixmap: object) -> None:
 def _paint_words(painter: QPainter, place: QRect, entry: ImageEntry, ink: QColor) -> None:
     left = place.left() + PICTURE.width() + _GAP
     line = painter.fontMetrics().height() + 2
-    lines = [entry.name, facts_of(entry), *([entry.comment] if entry.comment else [])]
+    last = " · ".join(part for part in (size_of(entry), entry.comment) if part)
+    lines = [entry.name, facts_of(entry), *([last] if last else [])]
     top = place.center().y() - line * len(lines) // 2 + 1
     sign = QRect(left, top + line + (line - _SIGN) // 2, _SIGN, _SIGN)
     paint_sign(painter, sign, entry.status)
@@ -72,7 +73,7 @@ def _paint_words(painter: QPainter, place: QRect, entry: ImageEntry, ink: QColor
         indent = _SIGN + 4 if number == 1 else 0
         box = QRect(left + indent, top + number * line, place.right() - left - indent, line)
         painter.setPen(_faint(ink) if number else ink)
-        painter.setFont(_slanted(painter.font(), slanted=number == 2))
+        painter.setFont(_slanted(painter.font(), slanted=number == 2 and bool(entry.comment)))
         mode = Qt.TextElideMode.ElideMiddle if number == 0 else Qt.TextElideMode.ElideRight
         elided = painter.fontMetrics().elidedText(text, mode, box.width())
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, elided)

@@ -117,7 +117,7 @@ class QueueModel(QAbstractListModel):
 
 def tip_of(entry: ImageEntry) -> str:
     """All that is known of an image, line by line."""
-    lines = [str(entry.file), facts_of(entry)]
+    lines = [str(entry.file), facts_of(entry), *([size_of(entry)] if entry.size else [])]
     if entry.seconds >= 1:
         lines.append(f"{_time(entry.seconds)} of work")
     if entry.comment:
@@ -126,13 +126,16 @@ def tip_of(entry: ImageEntry) -> str:
 
 
 def facts_of(entry: ImageEntry) -> str:
-    """Status, doubt and size in one line."""
+    """Status and doubt in one line."""
     parts: list[str] = [entry.status]
     if entry.uncertainty:
         parts.append(f"doubt {100 * entry.uncertainty:.0f} %")
-    if entry.size is not None:
-        parts.append(f"{entry.size[1]} × {entry.size[0]}")
     return " · ".join(parts)
+
+
+def size_of(entry: ImageEntry) -> str:
+    """Width and height in pixels, empty as long as nobody has opened the image."""
+    return f"{entry.size[1]} × {entry.size[0]}" if entry.size else ""
 
 
 def _time(seconds: float) -> str:
