@@ -28,6 +28,9 @@ from unseg_studio.document.state import State
 from unseg_studio.refinement import Uncertainty, guide_of
 from unseg_studio.segmenters import Estimate, Fit, Segmenter
 
+REST = 4
+"""Times as long as it takes to lay a frame into a large image, the engine then works on."""
+
 Wanted = Callable[[Estimate], bool]
 """Whether somebody waits for the labels of this estimate."""
 
@@ -244,6 +247,31 @@ def _steps(run: Run, fits: Fits, wanted: Wanted) -> Iterator[_Step | None]:
             yield _Step(shown, estimate.loss, None if shown.is_soon else fit.memory())
 
 
+class _Pace:
+    """Fewer frames where it takes long to lay them into a large image: the engine goes first.
+
+    Parameters
+    ----------
+    wanted : callable
+        Whether somebody waits for an estimate at all.
+    """
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._began = self._next = 0.0
+
+    def wanted(self, estimate: Estimate) -> bool:
+        """Say whether it is time for another frame, and somebody waits for it."""
+        return time.perf_counter() >= self._next and self._wanted(estimate)
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        now = time.perf_counter()
+        self._next = now + REST * (now - self._began)
+
+
 @dataclass(frozen=True, eq=False)
 class PartRun:
     """A job for the worker: a run on what is seen of a large image.
@@ -282,15 +310,17 @@ class PartRun:
         small = self.sight.state(self.state)
         run = Run.of(part, small, device=self.device, cold=self.cold)
         run = replace(run, memory=self.memory, is_grounded=self.is_grounded)
-        before, onto = small.proposal, self.state.proposal
-        for frame in solve(run, fits, wanted):
+        before, onto, pace = small.proposal, self.state.proposal, _Pace(wanted)
+        for frame in solve(run, fits, pace.wanted):
             if frame is None:
                 yield None
                 continue
             after = frame.mosaic or Mosaic.of(frame.labels, like=before)
-            onto = self.sight.laid(self.state, before, after, onto=onto, fills=self.fills)
+            with pace:
+                onto = self.sight.laid(self.state, before, after, onto=onto, fills=self.fills)
+                placed = self._placed(frame, onto)
             before = after
-            yield self._placed(frame, onto)
+            yield placed
 
     def _unchanged(self) -> Frame:
         """Where nobody asked and there is nothing to segment, nothing happens."""
