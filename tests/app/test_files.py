@@ -170,7 +170,8 @@ class TestExport:
     @pytest.mark.parametrize("name", FORMATS)
     def test_every_format_is_written_and_compared(self, qtbot, window, tmp_path, name):
         paint_half(window)
-        dialog = open_export(qtbot, window)
+        window.files.ask_for_export()
+        dialog = shown(ExportDialog)[0]
         combo = dialog.form._format
         combo.setCurrentIndex(combo.findData(name))
         combo.activated.emit(combo.currentIndex())
