@@ -92,7 +92,7 @@ class TestOpening:
         event = QDropEvent(
             QPointF(5, 5), Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier
         )
-        window.canvas.dropEvent(event)
+        window.dropEvent(event)
         wait_for(qtbot, window, "cell 1.png")
         assert window.projects.is_unsaved
         assert "not saved yet" in window.windowTitle()

@@ -435,6 +435,6 @@ def _n_missing(entries: Sequence[ImageEntry]) -> int:
 
 def _remove(path: Path) -> None:
     """A project that nobody wants; what the system does not let go of stays."""
-    for suffix in ("", "-wal", "-shm", ".lock"):
+    for suffix in ("", "-wal", "-shm", "-lock"):
         with suppress(OSError):
             path.with_name(path.name + suffix).unlink(missing_ok=True)

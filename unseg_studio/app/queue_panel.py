@@ -46,8 +46,6 @@ class QueuePanel(QWidget):
     comment_written = Signal(str)
     """On the image that is open."""
     wish_changed = Signal()
-    files_dropped = Signal(object)
-    """list of Path."""
 
     def __init__(self) -> None:
         super().__init__()

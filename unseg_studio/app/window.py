@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer
-from qtpy.QtGui import QCloseEvent, QIcon, QShowEvent
+from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon, QShowEvent
 from qtpy.QtWidgets import QGridLayout, QMainWindow, QMenu, QToolBar, QWidget
 
 from unseg_studio.app.actions import Actions, Bar
@@ -546,6 +546,14 @@ class MainWindow(QMainWindow):
     def _start(self) -> None:
         if self.document.status.phase == "idle" and not self._is_leaving:
             self.live.start()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Accept files anywhere, as on the canvas."""
+        self.canvas.dragEnterEvent(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped beside the canvas, such as on the queue."""
+        self.canvas.dropEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the system from light to dark."""
