@@ -17,7 +17,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import Annotation, Image, Source, regions_from_labels
+from unseg_studio.data import (
+    Annotation,
+    Image,
+    Source,
+    is_large,
+    regions_from_labels,
+    regions_from_mosaic,
+)
 from unseg_studio.document import Document, Live, State
 from unseg_studio.document.provenance import provenance
 from unseg_studio.formats import (
@@ -233,9 +240,11 @@ class ExportJob:
 
     def annotation(self) -> Annotation:
         """Everything that has a category, cut into regions."""
-        regions = regions_from_labels(
-            self.state.labels, self.state.categories, min_area=self.wish.min_area
-        )
+        table, least = self.state.categories, self.wish.min_area
+        if is_large(self.image.shape):  # without a plane of all its labels
+            regions = regions_from_mosaic(self.state.shown, table, min_area=least)
+        else:
+            regions = regions_from_labels(self.state.labels, table, min_area=least)
         made = provenance(self.state, device=self.device)
         image = self.image
         return Annotation(image.shape, image.source, self.state.categories, regions, made)
