@@ -12,6 +12,7 @@ import secrets
 import shutil
 import time
 import warnings
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ def with_other_values(data, chance):
         old = content
         for key in place:
             old = old[key]
-        new = chance.choice((*VALUES, KeyError, [old, old], {"a": old}, [old] * 200))
+        new = deepcopy(chance.choice((*VALUES, KeyError, [old, old], {"a": old}, [old] * 200)))
         content = put(content, place, new)
         if content is KeyError or not isinstance(content, dict | list):
             break

@@ -89,7 +89,8 @@ def starting_labels(
     ValueError
         If there are more different values than there can be categories.
     """
-    given = sorted(_present(values, path) | set(rows))
+    possible = {value for value in rows if 0 < value <= _LARGEST_VALUE}  # no pixel has another one
+    given = sorted(_present(values, path) | possible)
     _require_few(len(given), path)
     ids = free_ids(given)
     names: set[str] = set()
