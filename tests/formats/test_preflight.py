@@ -31,7 +31,7 @@ def test_categories_without_a_region_are_named(annotate, blobs):
 def test_clusters_without_a_name_are_counted(annotate):
     labels = np.full((10, 10), 1, np.int32)
     labels[:2], labels[2] = 1001, 1002
-    found = said(preflight(annotate(labels), labels=labels), "warning")
+    found = said(preflight(annotate(labels), areas={1: 70, 1001: 20, 1002: 10}), "warning")
     assert "2 clusters without a name, 30% of the image" in found
     assert "cluster" not in said(preflight(annotate(labels)))
 

@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from unseg_studio.data import FIRST_CLUSTER, Annotation, Category, cluster_ids
+from unseg_studio.data import FIRST_CLUSTER, Annotation, Category
 from unseg_studio.formats import geometry
 from unseg_studio.formats.base import Finding, Format, Severity, image_name
 from unseg_studio.formats.table import format_named, options_for
@@ -29,7 +26,7 @@ def preflight(
     format: str = "coco",
     *,
     options: Any = None,
-    labels: NDArray[np.int32] | None = None,
+    areas: Mapping[int, int] | None = None,
     target: str | None = None,
 ) -> tuple[Finding, ...]:
     """Tell what would be left out or changed if this were exported now.
@@ -42,8 +39,8 @@ def preflight(
         A key of `FORMATS`.
     options : object or None
         An instance of the format's options; None for its defaults.
-    labels : ndarray, (H, W) int32, or None
-        The labels that are shown, to count the clusters without a name, which are left out.
+    areas : mapping or None
+        Pixels of each id that is shown, to count the clusters without a name, which are left out.
     target : str or None
         A key of `TARGETS`: the tool that will read the file, to tell what it rejects or changes.
 
@@ -62,7 +59,7 @@ def preflight(
     tool = target_named(target) if target else None
     found = [
         *_about_content(annotation),
-        *_about_clusters(labels),
+        *_about_clusters(areas or {}),
         *_about_regions(annotation),
         *chosen.check(annotation, options),
         *(Finding("note", sentence) for sentence in chosen.losses),
@@ -133,7 +130,7 @@ def preflight_all(
     options: Any = None,
     *,
     target: str | None = None,
-    labels: Callable[[Annotation], NDArray[np.int32] | None] = lambda _: None,
+    areas: Callable[[Annotation], Mapping[int, int] | None] = lambda _: None,
 ) -> Preflight:
     """Tell what an export of these images would write; asked for one by one.
 
@@ -143,8 +140,8 @@ def preflight_all(
         What would be written.
     format, options, target
         As for `preflight`.
-    labels : callable
-        Gives the labels that are shown of an image, as for `preflight`, or None.
+    areas : callable
+        Gives the pixels of each id that is shown of an image, as for `preflight`, or None.
 
     Raises
     ------
@@ -153,9 +150,9 @@ def preflight_all(
     """
     count = _Count()
     for annotation in annotations:
-        shown = labels(annotation)
-        found = preflight(annotation, format, options=options, labels=shown, target=target)
-        count.add(annotation, found, n_clusters=0 if shown is None else len(cluster_ids(shown)))
+        shown = areas(annotation) or {}
+        found = preflight(annotation, format, options=options, areas=shown, target=target)
+        count.add(annotation, found, n_clusters=len(_clusters_in(shown)))
     return count.told(format_named(format))
 
 
@@ -257,15 +254,20 @@ def _about_content(annotation: Annotation) -> Iterator[Finding]:
         yield Finding("note", f"Categories without a region in this image: {listed}.")
 
 
-def _about_clusters(labels: NDArray[np.int32] | None) -> Iterator[Finding]:
-    n = 0 if labels is None else len(cluster_ids(labels))
-    if labels is not None and n:
-        share = float((labels >= FIRST_CLUSTER).mean())
+def _about_clusters(areas: Mapping[int, int]) -> Iterator[Finding]:
+    clusters = _clusters_in(areas)
+    n = len(clusters)
+    if n:
+        share = sum(clusters.values()) / sum(areas.values())
         yield Finding(
             "warning",
             f"{n} cluster{'s' * (n > 1)} without a name, {share:.0%} of the image, will be left "
             "out; give a cluster a category to export it.",
         )
+
+
+def _clusters_in(areas: Mapping[int, int]) -> dict[int, int]:
+    return {id_: pixels for id_, pixels in areas.items() if id_ >= FIRST_CLUSTER}
 
 
 def _about_regions(annotation: Annotation) -> Iterator[Finding]:

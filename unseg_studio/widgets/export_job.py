@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from unseg_studio.data import (
     Annotation,
@@ -254,7 +251,7 @@ class ExportJob:
         annotation, wish = self.annotation(), self.wish
         told = preflight_all(
             (annotation,), wish.format, wish.options, target=wish.target,
-            labels=lambda _: self.state.labels,
+            areas=lambda _: self.state.shown.areas,
         )  # fmt: skip
         return ExportCheck(told, annotation)
 
@@ -277,8 +274,8 @@ class SetJob:
         How many there are.
     wish : ExportWish
         What was chosen.
-    labels : callable
-        The labels that are shown of an image, to count clusters without a name, or None.
+    areas : callable
+        Pixels of each id that is shown of an image, to count clusters without a name, or None.
     sources : iterable of Source or None
         Of all images, where they are had for less than the annotations.
     """
@@ -286,7 +283,7 @@ class SetJob:
     annotations: Iterable[Annotation]
     n_images: int
     wish: ExportWish
-    labels: Callable[[Annotation], NDArray[np.int32] | None] = lambda _: None
+    areas: Callable[[Annotation], Mapping[int, int] | None] = lambda _: None
     sources: Iterable[Source] | None = None
     course: Course = field(default_factory=Course)
 
@@ -300,7 +297,7 @@ class SetJob:
         self.course.begin("Checking", self.n_images)
         wish = self.wish
         told = preflight_all(
-            self._prepared(), wish.format, wish.options, target=wish.target, labels=self.labels
+            self._prepared(), wish.format, wish.options, target=wish.target, areas=self.areas
         )
         return ExportCheck(told)
 
@@ -405,7 +402,7 @@ class SetSource:
 
     annotations: Iterable[Annotation]
     n_images: int
-    labels: Callable[[Annotation], NDArray[np.int32] | None] = lambda _: None
+    areas: Callable[[Annotation], Mapping[int, int] | None] = lambda _: None
     sources: Iterable[Source] | None = None
 
     @property
@@ -425,7 +422,7 @@ class SetSource:
 
     def job(self, wish: ExportWish) -> Job:
         """All of them."""
-        return SetJob(self.annotations, self.n_images, wish, self.labels, self.sources)
+        return SetJob(self.annotations, self.n_images, wish, self.areas, self.sources)
 
 
 # Names of files
