@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from unseg_studio.app.queue_order import Wish, most_uncertain, next_unfinished, ordered
 from unseg_studio.project import ImageEntry
 
 
 def entry(id_, name, **more):
-    return ImageEntry(id=id_, path=name, file=Path("/data", name), **more)
+    return ImageEntry(id=id_, path=name, root="/data", **more)
 
 
 ENTRIES = (

@@ -27,8 +27,8 @@ class ImageEntry:
         Its number in the project, from 1; never given to another one.
     path : str
         As the project keeps it: with "/", relative to the folder of the project where possible.
-    file : Path
-        Where that is now. Only ever to be read: a project may come from anywhere.
+    root : str
+        The folder of the project.
     plane : int or None
         Index of the plane in a stack, None for a single image.
     n_planes : int
@@ -51,7 +51,7 @@ class ImageEntry:
 
     id: int
     path: str
-    file: Path
+    root: str
     plane: int | None = None
     n_planes: int = 1
     size: tuple[int, int] | None = None
@@ -63,9 +63,15 @@ class ImageEntry:
     has_thumbnail: bool = False
 
     @property
+    def file(self) -> Path:
+        """Where the image is now. Only ever to be read: a project may come from anywhere."""
+        return file_of(self.path, self.root)
+
+    @property
     def name(self) -> str:
         """File name with the plane, as shown in titles."""
-        return self.source.name
+        file = self.path.rpartition("/")[2]
+        return file if self.plane is None else f"{file} [{self.plane}]"
 
     @property
     def source(self) -> Source:
@@ -131,7 +137,7 @@ def _entry(row: tuple[Any, ...], root: str) -> ImageEntry:
     return ImageEntry(
         id=id_,
         path=str(path),
-        file=file_of(str(path), root),
+        root=root,
         plane=plane if isinstance(plane, int) else None,
         n_planes=n_planes if isinstance(n_planes, int) else 1,
         size=_pair(height, width, int),

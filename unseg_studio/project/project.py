@@ -329,7 +329,7 @@ class Project:
         for id_, file in places.items():
             path = kept_path(file, self.folder)
             if (path, self._entries[id_].plane) not in taken:  # which was added anew meanwhile
-                self._change(id_, path=path, file=file.absolute())
+                self._change(id_, path=path)
         self._take_fingerprints()
         self.events.images_changed.emit()
         return report
