@@ -88,8 +88,8 @@ def test_a_part_of_a_graph_is_a_graph_with_the_ties_inside() -> None:
 
 
 GIVE_BACK = """
-import subprocess
-import sys
+import os
+from pathlib import Path
 import numpy as np
 from unseg_studio.segmenters import graph
 
