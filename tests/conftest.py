@@ -9,6 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.memory import bounded_memory
+
+__all__ = ["bounded_memory"]
+
 os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
 if sys.platform == "linux" and not (
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")

@@ -30,7 +30,6 @@ READERS = [name for name, format_ in FORMATS.items() if format_.read is not None
 LONGEST = 5.0
 """Seconds of work for one input."""
 
-MOST_MEMORY = 2 << 30
 SHAPE = (24, 32)
 CATEGORIES = (Category(1, "cat", "#e69f00"), Category(2, "ground", "#56b4e9", "stuff"))
 
@@ -54,20 +53,6 @@ def said_seed(request):
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print(f"\nlabel readers, {EXAMPLES} inputs each: UNSEG_FUZZ_SEED={SEED}")
-
-
-@pytest.fixture(scope="module")
-def bounded_memory():
-    """Refuse more memory than what is there, and 2 GB: what asks for more fails the test."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    try:
-        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        in_use = 1 << 34
-    resource.setrlimit(resource.RLIMIT_AS, (in_use + MOST_MEMORY, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture(scope="module")

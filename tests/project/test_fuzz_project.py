@@ -12,7 +12,6 @@ import sqlite3
 import struct
 import time
 import warnings
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -33,7 +32,6 @@ SEED = int(os.environ.get("UNSEG_FUZZ_SEED") or secrets.randbits(32))
 LONGEST = 5.0
 """Seconds of work for one file."""
 
-MOST_MEMORY = 2 << 30
 SHAPE = (280, 270)
 
 VALUES = (
@@ -85,20 +83,6 @@ def said_seed(request: pytest.FixtureRequest) -> None:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print(f"\nprojects, {EXAMPLES} files: UNSEG_FUZZ_SEED={SEED}")
-
-
-@pytest.fixture(scope="module")
-def bounded_memory() -> Iterator[None]:
-    """Refuse more memory than what is there, and 2 GB: what asks for more fails the test."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    try:
-        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        in_use = 1 << 34
-    resource.setrlimit(resource.RLIMIT_AS, (in_use + MOST_MEMORY, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -47,6 +47,22 @@ class StartingLabels:
 
     def __post_init__(self) -> None:
         self.labels.setflags(write=False)
+
+
+def require_choices(options: Any, title: str) -> None:
+    """Check the words among the options of a format, whose fields say what may be chosen.
+
+    Raises
+    ------
+    ValueError
+        If a word is none of the choices; the message lists them.
+    """
+    for field_ in fields(options):
+        chosen, words = getattr(options, field_.name), field_.metadata.get("choices")
+        if words and chosen not in words:
+            raise ValueError(
+                f"{title}: {field_.name} is {chosen!r}; accepted are {', '.join(words)}."
+            )
 
 
 class Write(Protocol):

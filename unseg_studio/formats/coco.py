@@ -23,7 +23,13 @@ from numpy.typing import NDArray
 from unseg_studio.data import Annotation, Category, Patch
 from unseg_studio.formats import geometry, rle
 from unseg_studio.formats.atomic import write_bytes
-from unseg_studio.formats.base import Finding, Format, image_name, merged_categories
+from unseg_studio.formats.base import (
+    Finding,
+    Format,
+    image_name,
+    merged_categories,
+    require_choices,
+)
 from unseg_studio.formats.coco_reader import OWN_INFO, open_coco, read_coco
 
 Segmentation = Literal["rle", "polygon", "polygon-cv2"]
@@ -75,11 +81,7 @@ class CocoOptions:
     )
 
     def __post_init__(self) -> None:
-        for name, words in (("segmentation", get_args(Segmentation)), ("holes", get_args(Holes))):
-            if getattr(self, name) not in words:
-                raise ValueError(
-                    f"COCO: {name} is {getattr(self, name)!r}; accepted are {', '.join(words)}."
-                )
+        require_choices(self, "COCO")
 
 
 def write_coco(

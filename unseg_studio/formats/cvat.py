@@ -12,7 +12,13 @@ from xml.sax.saxutils import escape, quoteattr
 from unseg_studio.data import Annotation, Category, Patch, Region
 from unseg_studio.formats import geometry, rle
 from unseg_studio.formats.atomic import write_bytes
-from unseg_studio.formats.base import Finding, Format, image_name, merged_categories
+from unseg_studio.formats.base import (
+    Finding,
+    Format,
+    image_name,
+    merged_categories,
+    require_choices,
+)
 
 Shapes = Literal["mask", "polygon"]
 
@@ -41,10 +47,7 @@ class CvatOptions:
     )
 
     def __post_init__(self) -> None:
-        if self.shapes not in get_args(Shapes):
-            raise ValueError(
-                f"CVAT: shapes is {self.shapes!r}; accepted are {', '.join(get_args(Shapes))}."
-            )
+        require_choices(self, "CVAT")
 
 
 def write_cvat(

@@ -22,7 +22,7 @@ import PIL.Image
 from unseg_studio.data import Annotation, Patch, Region
 from unseg_studio.formats import geometry, outlines
 from unseg_studio.formats.atomic import write_bytes, write_folder
-from unseg_studio.formats.base import Finding, Format, image_name
+from unseg_studio.formats.base import Finding, Format, image_name, require_choices
 from unseg_studio.formats.labelme_reader import read_labelme
 from unseg_studio.formats.naming import Register, is_single, only_one
 from unseg_studio.formats.painting import OWN_KEY, beginning, own_entry
@@ -60,10 +60,7 @@ class LabelmeOptions:
     )
 
     def __post_init__(self) -> None:
-        if self.shapes not in get_args(Shapes):
-            raise ValueError(
-                f"labelme: shapes is {self.shapes!r}; accepted are {', '.join(get_args(Shapes))}."
-            )
+        require_choices(self, "labelme")
 
 
 def write_labelme(

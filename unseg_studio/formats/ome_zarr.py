@@ -24,7 +24,7 @@ from unseg_studio.data import Annotation, Category, UnreadableImageError
 from unseg_studio.data.stores import FolderStore, metadata
 from unseg_studio.data.zarr_array import ZarrArray
 from unseg_studio.formats.atomic import write_folder
-from unseg_studio.formats.base import Finding, Format, StartingLabels
+from unseg_studio.formats.base import Finding, Format, StartingLabels, require_choices
 from unseg_studio.formats.indices import Row, starting_labels
 from unseg_studio.formats.naming import PARTS, Register, file_of, holds, stem_of
 from unseg_studio.formats.ome_tiff import smallest_type
@@ -74,11 +74,7 @@ class OmeZarrOptions:
     )
 
     def __post_init__(self) -> None:
-        if self.version not in get_args(Version):
-            raise ValueError(
-                f"OME-Zarr: version is {self.version!r}; accepted are "
-                f"{', '.join(get_args(Version))}."
-            )
+        require_choices(self, "OME-Zarr")
 
 
 def write_ome_zarr(

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from unseg_studio.data import Annotation, Category, Region
 from unseg_studio.formats import outlines
 from unseg_studio.formats.atomic import write_bytes, write_folder
-from unseg_studio.formats.base import Finding, Format, image_name
+from unseg_studio.formats.base import Finding, Format, image_name, require_choices
 from unseg_studio.formats.naming import Register, holds, is_single, only_one
 from unseg_studio.formats.painting import OWN_KEY, beginning, own_entry
 from unseg_studio.formats.qupath_reader import SUFFIX, read_qupath
@@ -50,11 +50,7 @@ class QupathOptions:
     )
 
     def __post_init__(self) -> None:
-        if self.objects not in get_args(ObjectType):
-            raise ValueError(
-                f"QuPath: objects is {self.objects!r}; accepted are "
-                f"{', '.join(get_args(ObjectType))}."
-            )
+        require_choices(self, "QuPath")
 
 
 def write_qupath(

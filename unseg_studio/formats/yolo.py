@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unseg_studio.data import Annotation, Patch
 from unseg_studio.formats import geometry, outlines
 from unseg_studio.formats.atomic import write_folder
-from unseg_studio.formats.base import Finding, Format, image_name
+from unseg_studio.formats.base import Finding, Format, image_name, require_choices
 from unseg_studio.formats.naming import Register, holds
 from unseg_studio.formats.painting import own_entry
 from unseg_studio.formats.reading import read_bytes
@@ -78,10 +78,7 @@ class YoloOptions:
     )
 
     def __post_init__(self) -> None:
-        if self.outline not in get_args(Outline):
-            raise ValueError(
-                f"YOLO: outline is {self.outline!r}; accepted are {', '.join(get_args(Outline))}."
-            )
+        require_choices(self, "YOLO")
 
 
 def write_yolo(
