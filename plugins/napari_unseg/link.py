@@ -108,6 +108,7 @@ class LayerLink:
         self._written: dict[PlaneIndex, Mosaic] = {}
         self._corrected: dict[PlaneIndex, Mosaic] = {}
         self._dirty: set[PlaneIndex] = set()
+        self._announced: dict[Role, dict[PlaneIndex, Box]] = {}
         self._seen: set[int] = set(_FORESEEN)
         self._colored: dict[Role, object] = {}
         self._connect(None, self._stack_connections())
@@ -215,6 +216,8 @@ class LayerLink:
             yield layer.events.editable, self._keep_preview
             return
         yield layer.events.paint, _with_value(self._on_painted, role)
+        yield layer.events.labels_update, _ignoring_event(self._on_drawn, role)
+        yield layer.events.set_data, _ignoring_event(self._on_drawn, role)
         yield layer.events.selected_label, _ignoring_event(self._on_label_selected, role)
         yield layer.events.n_edit_dimensions, _ignoring_event(self._keep_flat, role)
 
@@ -283,9 +286,21 @@ class LayerLink:
             document.set_active(label)
 
     def _on_painted(self, role: Role, atoms: Any) -> None:
-        """Take a stroke, at its end."""
-        for index, box in self._touched(atoms).items():
-            self._take(role, index, box)
+        """Take a stroke, at its end; what a script paints is told before it is in the array."""
+        places = self._touched(atoms)
+        self._announced[role] = {i: b for i, b in places.items() if self._is_known(role, i, b)}
+        for index, box in places.items():
+            if index not in self._announced[role]:
+                self._take(role, index, box)
+
+    def _on_drawn(self, role: Role) -> None:
+        """Take what was announced, now that it is there."""
+        for index, box in list(self._announced.pop(role, {}).items()):
+            if not self._is_known(role, index, box):
+                self._take(role, index, box)
+
+    def _is_known(self, role: Role, index: PlaneIndex, box: Box) -> bool:
+        return np.array_equal(self._view(role, index)[box], self._truth(role, index, box))
 
     def _on_data_replaced(self, role: Role) -> None:
         """Take over what somebody gave the layer in the place of our array, which comes back."""

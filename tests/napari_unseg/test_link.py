@@ -191,6 +191,13 @@ def test_frames_of_a_plane_that_is_not_shown_draw_nothing(model, link, stack):
 # Strokes
 
 
+def test_what_a_script_paints_is_a_stroke(link, stack):
+    link.scribbles.paint((0, 5, 10), 2)
+    link.corrections.paint((0, 15, 10), 1)
+    assert stack.document.scribbles.ids[5, 10] == 2
+    assert stack.document.edits.ids[15, 10] == 1
+
+
 def test_a_stroke_reaches_the_document_once_and_at_its_end(link, stack):
     seen = []
     stack.document.events.scribbles_changed.connect(lambda *_: seen.append(True))
