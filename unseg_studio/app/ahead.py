@@ -115,10 +115,6 @@ class Ahead(QObject):
         self.forget()
         return prepared
 
-    def take_image(self, image_id: int) -> Image | None:
-        """Its pixels, where they are read."""
-        return self._image if self._entry and self._entry.id == image_id else None
-
     def forget(self) -> None:
         """Stop, and let go of everything."""
         self._timer.stop()

@@ -78,6 +78,24 @@ def _common(
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if missing.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Method = Annotated[str | None, typer.Option(help="One that `info` lists.")]
+Preset = Annotated[str | None, typer.Option(help="Of the method, such as live.")]
+K = Annotated[int | None, typer.Option("--k", help="Most clusters.")]
+KLess = Annotated[
+    bool, typer.Option("--k-less", help="The image decides how many clusters there are.")
+]
+Sensitivity = Annotated[
+    float | None,
+    typer.Option(help="With --k-less: more of it gives more clusters.", min=0.0, max=1.0),
+]
+Backbone = Annotated[str | None, typer.Option(help="Network whose features are clustered.")]
+Weights = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Its weights, for machines without a network.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any parameter of the method."),
+]
 
 
 @commands.command()
@@ -86,23 +104,13 @@ def segment(
         list[Path], typer.Argument(metavar="IMAGE...", help="PNG, JPEG, BMP, WebP or TIFF files.")
     ],
     out: Out = Path("masks"),
-    method: Annotated[str | None, typer.Option(help="One that `info` lists.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Of the method, such as live.")] = None,
-    k: Annotated[int | None, typer.Option("--k", help="Most clusters.")] = None,
-    k_less: Annotated[
-        bool, typer.Option("--k-less", help="The image decides how many clusters there are.")
-    ] = False,
-    sensitivity: Annotated[
-        float | None,
-        typer.Option(help="With --k-less: more of it gives more clusters.", min=0.0, max=1.0),
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Network whose features are clustered.")
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Its weights, for machines without a network."),
-    ] = None,
+    method: Method = None,
+    preset: Preset = None,
+    k: K = None,
+    k_less: KLess = False,
+    sensitivity: Sensitivity = None,
+    backbone: Backbone = None,
+    weights: Weights = None,
     scribbles: Annotated[
         Path | None,
         typer.Option(
@@ -115,10 +123,7 @@ def segment(
         typer.Option(help="Masks to keep: a COCO file or an indexed PNG of an earlier export."),
     ] = None,
     format: Annotated[str, typer.Option(help="coco: one file; png: one per image.")] = "coco",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any parameter of the method."),
-    ] = None,
+    settings: Settings = None,
     device: Device = "auto",
     plane: Annotated[int | None, typer.Option(help="Plane of a stack, from 0.")] = None,
     min_area: Annotated[int, typer.Option(help="Smaller parts are left out.", min=1)] = 1,

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from unseg_studio.cli.commands import BAD_INPUT, Device, commands
+from unseg_studio.cli.commands import (
+    BAD_INPUT,
+    Backbone,
+    Device,
+    K,
+    KLess,
+    Method,
+    Preset,
+    Sensitivity,
+    Settings,
+    Weights,
+    commands,
+)
 from unseg_studio.cli.console import complaint, result
 
 projects = typer.Typer(
@@ -81,27 +93,14 @@ def relink(
 @commands.command()
 def apply(
     project: ProjectFile,
-    method: Annotated[str | None, typer.Option(help="One that `info` lists.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Of the method, such as live.")] = None,
-    k: Annotated[int | None, typer.Option("--k", help="Most clusters.")] = None,
-    k_less: Annotated[
-        bool, typer.Option("--k-less", help="The image decides how many clusters there are.")
-    ] = False,
-    sensitivity: Annotated[
-        float | None,
-        typer.Option(help="With --k-less: more of it gives more clusters.", min=0.0, max=1.0),
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Network whose features are clustered.")
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Its weights, for machines without a network."),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any parameter of the method."),
-    ] = None,
+    method: Method = None,
+    preset: Preset = None,
+    k: K = None,
+    k_less: KLess = False,
+    sensitivity: Sensitivity = None,
+    backbone: Backbone = None,
+    weights: Weights = None,
+    settings: Settings = None,
     only: Annotated[
         str | None,
         typer.Option(

@@ -171,11 +171,6 @@ class Mosaic:
 
     # Other versions
 
-    def with_part(self, box: Box, part: Mosaic) -> Mosaic:
-        """Put another version of what `part` gives in its place."""
-        pairs = zip(self.numbers_in(box), part.tiles, strict=True)
-        return self.with_tiles({n: tile for n, tile in pairs if tile is not self.tiles[n]})
-
     def painted(self, patch: Patch, ids: int | Ids) -> Mosaic:
         """Put an id, or the `(h, w)` int32 ids of the patch's rectangle, where its mask is set."""
         values = np.broadcast_to(np.asarray(ids, np.int32), patch.mask.shape)
