@@ -1,6 +1,7 @@
 # make run    set everything up and open the window (without a display: write a demo to out/demo)
 # make test   set everything up and check everything
 # make test-napari    check the napari plugin with other versions and another Qt binding, too
+# make test-consumers read the files of every format with the programs that they are for
 # make help   list the other targets
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
@@ -11,10 +12,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 HAS_DISPLAY := $(strip $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname -s)))
 VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),LIBGL_ALWAYS_SOFTWARE=1 xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24",)
 WINDOWS := tests/app tests/widgets tests/napari_unseg
+CONSUMERS := tests/consumers
 
 export PYTHON
 
-.PHONY: run test test-core test-windows kill-test test-napari test-napari-newest test-napari-oldest lint bench bench-scribbles bench-unsupervised bench-napari fuzz screenshots clean help system-app system-test
+.PHONY: run test test-core test-windows kill-test test-napari test-napari-newest test-napari-oldest test-consumers lint bench bench-scribbles bench-unsupervised bench-napari bench-queue fuzz screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
@@ -30,7 +32,7 @@ test: lint
 	$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-core test-windows
 
 test-core: $(VENV)/ready-test
-	$(BIN)/python -m pytest $(WINDOWS:%=--ignore=%) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(WINDOWS:%=--ignore=%) --ignore=$(CONSUMERS) $(PYTEST_ARGS)
 
 test-windows: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m pytest $(WINDOWS) $(PYTEST_ARGS)
@@ -44,6 +46,10 @@ test-napari-newest: $(VENVS)/newest/ready
 # The old one on new libraries is warned of what they will drop.
 test-napari-oldest: $(VENVS)/oldest/ready
 	$(call napari_tests,$(VENVS)/oldest,-W ignore::DeprecationWarning)
+
+# Not a part of make test: these programs want other versions. Their own warnings are not ours.
+test-consumers: $(VENVS)/consumers/ready
+	QT_QPA_PLATFORM=offscreen $(VENVS)/consumers/bin/python -m pytest -W ignore $(CONSUMERS) $(PYTEST_ARGS)
 
 kill-test: $(VENV)/ready-app
 	$(BIN)/python -m unseg_studio.project.kill_test --kills 200 $(KILL_ARGS)
@@ -73,6 +79,9 @@ bench-unsupervised: $(VENV)/ready-app
 bench-napari: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m napari_unseg.bench $(BENCH_ARGS)
 
+bench-queue: $(VENV)/ready-test
+	$(VIRTUAL_DISPLAY) $(BIN)/python -m unseg_studio.app.queue_bench $(BENCH_ARGS)
+
 screenshots: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.screenshots
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.napari_screenshots
@@ -86,6 +95,9 @@ help:
 	@echo "make test         set up, then ruff, mypy, import-linter and all tests; PYTEST_ARGS='-k coco'"
 	@echo "make test-napari  the tests of the napari plugin with PyQt6, on the newest and on the oldest"
 	@echo "                  napari that is supported, each in an environment of its own"
+	@echo "make test-consumers"
+	@echo "                  read what is written with the programs that it is for: datumaro (CVAT),"
+	@echo "                  Ultralytics, supervision, labelme, FiftyOne, ome-zarr and others"
 	@echo "make kill-test    kill a program at work 200 times, and look at what is left of its project"
 	@echo "make lint         ruff, mypy and import-linter only"
 	@echo "make fuzz         10,000 damaged files for each reader of labels, images and projects (hours)"
@@ -95,6 +107,7 @@ help:
 	@echo "make bench-unsupervised DATA=folder"
 	@echo "                  score proposals without labels, beside other methods; BENCH_ARGS='--quick'"
 	@echo "make bench-napari measure in a napari window: strokes, sliders, opening, memory"
+	@echo "make bench-queue  measure in a window: opening projects, going from image to image, long lists"
 	@echo "make screenshots  take the pictures in assets/screenshots again"
 	@echo "make clean        remove what the other targets made"
 	@echo "PYTHON=python3.12 uses another Python (3.11 or later)"
@@ -109,17 +122,24 @@ $(VENV)/ready-test: pyproject.toml constraints.txt | system-test
 	touch $@ $(VENV)/ready-app
 
 $(VENVS)/newest/ready: $(VENV)/ready-test
-	$(call napari_environment,constraints.txt)
+	$(call own_environment,constraints.txt,$(NAPARI))
+	touch $@
+
+$(VENVS)/oldest/ready: $(VENVS)/oldest.txt $(VENV)/ready-test
+	$(call own_environment,$<,$(NAPARI))
+	touch $@
+
+$(VENVS)/consumers/ready: $(VENVS)/consumers.txt $(VENV)/ready-test
+	$(call own_environment,$<,".[test-consumers]")
 	touch $@
 
 # Constraints that are named twice hold as they are named first.
-$(VENVS)/oldest/ready: constraints-oldest.txt $(VENV)/ready-test
+$(VENVS)/%.txt: constraints-%.txt constraints.txt
 	@mkdir -p $(@D)
-	awk -F== '!named[$$1]++' constraints-oldest.txt constraints.txt > $(VENVS)/oldest.txt
-	$(call napari_environment,$(VENVS)/oldest.txt)
-	touch $@
+	awk -F== '!named[$$1]++' $^ > $@
 
 comma := ,
+NAPARI := ".[napari,test-napari]" PyQt6
 define environment
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing the Python packages; the first time this takes some minutes."
@@ -127,13 +147,13 @@ define environment
 endef
 
 # Nothing is shared but torch, whose files are linked, since they may take gigabytes.
-define napari_environment
+define own_environment
 	$(PYTHON) -m venv --clear $(@D)
 	@cd $(VENV)/lib/python3*/site-packages && for part in torch* functorch* nvidia* triton*; do \
 		[ ! -e "$$part" ] || cp -Rl "$$part" $(CURDIR)/$(@D)/lib/python3*/site-packages/; done
 	@echo "Installing the Python packages; the first time this takes some minutes."
 	$(@D)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off \
-		-c $(1) -e ".[napari$(comma)test-napari]" PyQt6
+		-c $(1) -e $(2)
 endef
 
 define napari_tests

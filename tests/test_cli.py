@@ -24,7 +24,7 @@ import unseg_studio
 from unseg_studio.__main__ import main
 from unseg_studio.cli.batch import with_named_clusters
 from unseg_studio.cli.demo import bundled_strokes
-from unseg_studio.data import Category
+from unseg_studio.data import Category, Mosaic
 from unseg_studio.data.samples import sample_path
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -249,8 +249,8 @@ def test_parameters_reach_the_method(segment, image, arguments, expected):
 
 def test_clusters_become_categories_the_largest_first():
     labels = np.array([[1005, 1005, 1001], [1005, 4, 1003], [1003, 0, 0]], np.int32)
-    named, table = with_named_clusters(labels, (Category(4, "cell", "#112233"),))
-    assert named.tolist() == [[1, 1, 3], [1, 4, 2], [2, 0, 0]]
+    named, table = with_named_clusters(Mosaic.of(labels), (Category(4, "cell", "#112233"),))
+    assert named.array.tolist() == [[1, 1, 3], [1, 4, 2], [2, 0, 0]]
     assert {c.id: c.name for c in table} == {
         4: "cell",
         1: "cluster 1",

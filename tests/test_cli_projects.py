@@ -18,9 +18,9 @@ from tests.project.test_batch import disk_that_takes_no_file_above
 from tests.threads import one_thread  # noqa: F401 - for all tests here
 from unseg_studio.__main__ import main
 from unseg_studio.cli.exporting import format_options
-from unseg_studio.cli.remembered import Remembered
 from unseg_studio.data import Category
 from unseg_studio.formats import FORMATS
+from unseg_studio.formats.remembered import Remembered
 from unseg_studio.project import Project
 
 QUICK = ["--method=diffcluster", *(f"--set={w}" for w in ("iterations=2", "size=32", "width=8"))]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
-__version__ = "0.1.0"
+from unseg_studio.version import __version__
 
 __all__ = [
     "Annotation",

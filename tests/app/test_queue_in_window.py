@@ -33,6 +33,13 @@ def write_images(folder, count):
     return folder
 
 
+def grey_image(number):
+    """Dark on the left and bright on the right, where another column begins with each number."""
+    pixels = np.random.default_rng(number).integers(0, 60, (40, 56)).astype(np.uint8)
+    pixels[:, 20 + 4 * number :] += 150
+    return pixels
+
+
 @pytest.fixture
 def folder(tmp_path):
     return write_images(tmp_path / "cells", 4)
@@ -62,6 +69,11 @@ def wait_for(qtbot, window, name):
         return entry is not None and entry.name == name
 
     qtbot.waitUntil(is_open, timeout=ENGINE_MS)
+
+
+def is_open_somewhere(path):
+    with Project.open(path) as project:
+        return project.read_only
 
 
 def names(window):
@@ -257,6 +269,25 @@ class TestThumbnails:
         project.flush()
         assert project.thumbnail(4).startswith(b"\x89PNG")
 
+    def test_rows_that_nobody_sees_get_one_while_nothing_else_is_to_do(
+        self, qtbot, window, tmp_path
+    ):
+        count = 24
+        with Project.create(tmp_path / "many.unseg") as project:
+            project.add_images(sorted(write_images(tmp_path / "many", count).iterdir()))
+        resting, kept = [], window.queue.thumbnails
+        kept.fill_while(lambda: bool(resting))
+        window.open_paths([tmp_path / "many.unseg"])
+        qtbot.waitUntil(lambda: len(names(window)) == count)
+        seen = kept._pixmaps
+        qtbot.waitUntil(lambda: len(seen) > 3 and not kept._underway, timeout=ENGINE_MS)
+        project = window.review.project
+        assert not all(e.has_thumbnail for e in project.images())
+        n_seen = len(seen)
+        resting.append(True)
+        qtbot.waitUntil(lambda: all(e.has_thumbnail for e in project.images()), timeout=ENGINE_MS)
+        assert len(seen) == n_seen  # kept in the file, not in memory
+
 
 class TestAhead:
     def test_the_next_image_is_ready_with_labels_before_it_is_asked_for(self, qtbot, with_project):
@@ -268,6 +299,46 @@ class TestAhead:
         assert window.review.current.name == "cell 2.png"  # at once, without the event loop
         assert window.document.status.phase == "done"
         assert window.document.state.proposal.areas.keys() != {0}
+
+    def test_what_was_computed_for_the_proposal_serves_the_first_stroke(self, qtbot, with_project):
+        window = with_project
+        qtbot.waitUntil(lambda: window.review.ahead.is_ready, timeout=ENGINE_MS)
+        qtbot.keyClick(window.canvas, ENTER)
+        fits = window.live._worker._fits
+        fit = fits._fit
+        assert fit is not None
+        window.document.paint([(20, 5), (20, 9)], radius=2)  # one category: clusters stay
+        qtbot.waitUntil(lambda: window.document.status.phase == "done", timeout=ENGINE_MS)
+        assert window.document.labels[20, 7] == window.document.active
+        assert fits._fit is fit
+
+    def test_what_was_accepted_tells_what_the_image_after_the_next_one_shows(
+        self, qtbot, window, tmp_path
+    ):
+        for number in (1, 2, 3):
+            Pil.fromarray(grey_image(number)).save(tmp_path / f"cell {number}.png")
+        with Project.create(tmp_path / "cells.unseg") as project:
+            project.add_images([tmp_path / f"cell {number}.png" for number in (1, 2, 3)])
+        window.open_paths([tmp_path / "cells.unseg"])
+        wait_for(qtbot, window, "cell 1.png")
+        document = window.document
+        first, second = document.active, document.add_category().id
+        document.polygon([(-1, -1), (-1, 23.5), (99, 23.5), (99, -1)], id_=first)
+        document.polygon([(-1, 23.5), (-1, 99), (99, 99), (99, 23.5)], id_=second)
+        window.canvas.setFocus()
+        qtbot.keyClick(window.canvas, ENTER)
+        wait_for(qtbot, window, "cell 2.png")
+        ahead = window.review.ahead
+        qtbot.waitUntil(
+            lambda: ahead.is_ready and ahead.entry.name == "cell 3.png", timeout=ENGINE_MS
+        )
+        qtbot.keyClick(window.canvas, ENTER)
+        assert window.review.current.name == "cell 3.png"
+        labels = window.document.labels  # the edge is at column 32 here
+        assert (labels[:, :30] == first).mean() > 0.9
+        assert (labels[:, 34:] == second).mean() > 0.9
+        assert window.document.is_grounded
+        assert window.document.undo_text is None
 
     def test_somewhere_else_it_begins_anew(self, qtbot, with_project):
         window, ahead = with_project, with_project.review.ahead
@@ -310,8 +381,15 @@ class TestTrouble:
         (tmp_path / "bad.unseg").write_text("no project")
         before = window.document
         window.open_paths([tmp_path / "bad.unseg"])
-        assert "is no project" in window.messages.message.sentence
+        qtbot.waitUntil(lambda: "is no project" in window.messages.message.sentence)
         assert window.document is before
+
+    def test_a_window_that_closes_while_a_project_is_opened_leaves_it_closed(
+        self, qtbot, window, project_file
+    ):
+        window.open_paths([project_file])
+        assert window.close()
+        qtbot.waitUntil(lambda: not is_open_somewhere(project_file))
 
 
 def test_ten_thousand_images_are_listed_within_ten_seconds(qtbot, window, tmp_path):

@@ -198,6 +198,16 @@ def test_merging_ids_touches_no_pixel():
     assert all(tile.replaced(id_, 77).pattern is tile.pattern for id_ in tile.areas)
 
 
+def test_a_longer_palette_over_the_same_pattern_is_no_difference():
+    """So an undo step may leave it, be it of this program or of an enemy."""
+    tile = Tile.of(np.array([[1, 2], [2, 1]], np.int32))
+    longer = Tile((*tile.palette, 9), tile.pattern)
+    assert tile.equals(longer)
+    assert longer.equals(tile)
+    other = Tile((5, *longer.palette[1:]), tile.pattern)
+    np.testing.assert_array_equal(tile.differs(other), [[True, False], [False, True]])
+
+
 def test_a_uniform_plane_takes_the_memory_of_a_few_tiles():
     mosaic = Mosaic.full((10 * SIDE + 3, 10 * SIDE), 7)
     assert len({id(tile) for tile in mosaic.tiles}) == 2
@@ -251,3 +261,41 @@ def test_scribbles_can_be_enlarged():
         Scribbles(small).resized((4, 6)).ids.tolist()
         == [[0, 0, 0, 1, 1, 1]] * 2 + [[2, 2, 2, 0, 0, 0]] * 2
     )
+
+
+squares = st.sampled_from([1, 2, 8, 32, 512])
+sizes = st.tuples(st.integers(1, 90), st.integers(1, 90))
+
+
+def in_squares(random: np.random.Generator, step: int, size: tuple[int, int]) -> Tile:
+    small = random.integers(-1, random.integers(1, 400), [-(-side // step) for side in size])
+    return Tile.in_squares(small.astype(np.int32), step, size=size)
+
+
+@fast
+@given(seeds, squares, squares, sizes)
+def test_a_tile_of_squares_is_like_one_of_pixels(seed, step, other_step, size):
+    random = np.random.default_rng(seed)
+    tile, other = in_squares(random, step, size), in_squares(random, other_step, size)
+    plain, plain_other = Tile.of(tile.ids.copy()), Tile.of(other.ids.copy())
+    assert tile.ids.shape == size
+    assert tile.areas == plain.areas
+    assert tile.at(size[0] - 1, size[1] - 1) == plain.at(size[0] - 1, size[1] - 1)
+    rows, cols = (np.sort(random.integers(0, side, 7)) for side in size)
+    np.testing.assert_array_equal(tile.sampled(rows, cols), plain.sampled(rows, cols))
+    np.testing.assert_array_equal(tile.differs(other), plain.differs(plain_other))
+    mask = random.random(size) < 0.5
+    np.testing.assert_array_equal(
+        tile.overlaid(mask, other).ids, np.where(mask, other.ids, tile.ids)
+    )
+    np.testing.assert_array_equal(tile.marked(mask, 7).ids, np.where(mask, 7, tile.ids))
+    assert tile.is_in_squares(step)
+
+
+def test_squares_take_the_memory_of_a_pixel_each_and_know_what_is_finer():
+    ids = np.arange(256, dtype=np.int32).reshape(16, 16)
+    tile = Tile.in_squares(ids, 16, size=(SIDE, SIDE))
+    assert tile.pattern.small.nbytes == 256
+    assert tile.is_in_squares(8)
+    assert not tile.is_in_squares(32)
+    assert not tile.marked(np.eye(SIDE, dtype=bool), 1).is_in_squares(2)

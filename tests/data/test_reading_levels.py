@@ -12,6 +12,10 @@ import tifffile
 from PIL import Image as Picture
 
 from unseg_studio.data import UnreadableImageError, open_levels, read_image
+from unseg_studio.data import levels as levels_module
+from unseg_studio.data.grids import ArrayGrid
+from unseg_studio.data.image import Source, shrunk
+from unseg_studio.data.levels import Levels
 
 RNG = np.random.default_rng(2)
 COLORS = RNG.integers(0, 256, (150, 205, 3)).astype(np.uint8)
@@ -207,3 +211,43 @@ def test_several_threads_may_read_at_once(tmp_path):
 
     with open_levels(tmp_path / "a.tif") as levels, ThreadPoolExecutor(4) as pool:
         assert all(pool.map(read, range(8)))
+
+
+class Counted(ArrayGrid):
+    """A plane in memory that is read tile by tile, as from a file, and counts the tiles."""
+
+    tile = (32, 32)
+    n_decoded = 0
+
+    def decoded(self, row, col):
+        Counted.n_decoded += 1
+        return self.pixels[32 * row : 32 * row + 32, 32 * col : 32 * col + 32]
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    monkeypatch.setattr(levels_module, "_BAND", 5000)
+    Counted.n_decoded = 0
+    return Levels(Source(), [Counted(RNG.integers(0, 256, (320, 320, 3), np.uint8))])
+
+
+def test_who_asks_for_the_whole_while_a_level_of_it_is_made_waits_for_that(counted):
+    whole = counted.read(WHOLE, is_kept=False)
+    Counted.n_decoded = 0
+    bands = counted.filled(2)
+    next(bands)
+    with ThreadPoolExecutor(1) as others:
+        asked = others.submit(counted.shrunk, WHOLE, 4)
+        assert sum(1 for _ in bands) > 2
+        np.testing.assert_allclose(asked.result(), shrunk(whole, 4), atol=1)
+    assert Counted.n_decoded == 100
+
+
+def test_nobody_waits_for_a_level_that_is_given_up(counted):
+    bands = counted.filled(2)
+    next(bands)
+    assert counted.shrunk(WHOLE, 4).shape == (80, 80, 3)  # who makes it does not wait for itself
+    with ThreadPoolExecutor(1) as others:
+        asked = others.submit(counted.shrunk, WHOLE, 4)
+        bands.close()
+        assert asked.result().shape == (80, 80, 3)

@@ -237,6 +237,25 @@ def test_absurd_arrays_are_refused_before_anything_is_read(tmp_path, name):
         read_image(path)
 
 
+ENDLESS = "x" * 5000
+ENDLESS_WORDS = {
+    "codec": ("0/.zarray", lambda meta: meta.update(compressor={"id": ENDLESS})),
+    "place": (
+        ".zattrs",
+        lambda meta: meta["multiscales"][0]["datasets"][0].update(path="../x" * 999),
+    ),
+    "axes": (".zattrs", lambda meta: meta["multiscales"][0].update(axes=list(ENDLESS))),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS_WORDS)
+def test_endless_words_are_cut_in_the_sentence_about_them(tmp_path, name):
+    path = changed(saved(tmp_path / "a.zarr", {"0": STACK}), *ENDLESS_WORDS[name])
+    with pytest.raises(UnreadableImageError) as raised:
+        read_image(path)
+    assert len(str(raised.value)) < 400 + len(str(path))
+
+
 @pytest.mark.parametrize("compressor", COMPRESSORS_2[1:], ids=str)
 def test_a_chunk_that_swells_is_noticed(tmp_path, compressor):
     """The chunk decodes to far more values than its array has."""

@@ -17,7 +17,7 @@ from unseg_studio.data import (
     image,
     new_category,
 )
-from unseg_studio.document import Document, Live
+from unseg_studio.document import Document, Fits, Live, Moment, first_run
 from unseg_studio.document import sight as sight_module
 from unseg_studio.document.sight import Sight
 from unseg_studio.segmenters import DiffCluster
@@ -67,6 +67,18 @@ def test_a_proposal_of_the_whole_is_made_coarsely(large: Document, live: Live) -
     assert large.shown.at(200, 200) == large.shown.at(600, 600) != large.shown.at(20, 20)
     assert not large.shown.holds(NOTHING)
     assert large.undo_text is None
+    assert all(tile.is_in_squares(2) for tile in large.shown.tiles)
+    assert "4 x 4 px" in large.status.message
+
+
+def test_a_batch_and_a_moment_have_the_whole_as_coarsely(large: Document) -> None:
+    run = first_run(large.image, large.state, device="cpu")
+    *_, last = (frame for frame in run.results(Fits(), lambda _: True) if frame is not None)
+    assert last.mosaic is not None and last.part is not None
+    assert last.mosaic.shape == SHAPE
+    assert not last.mosaic.holds(NOTHING)
+    assert np.array_equal(last.part.array, last.mosaic.array[2::4, 2::4])
+    assert np.array_equal(Moment.of(last).labels, last.part.array)
 
 
 def test_a_stroke_changes_what_is_seen_at_full_resolution_and_nothing_else(
@@ -83,6 +95,7 @@ def test_a_stroke_changes_what_is_seen_at_full_resolution_and_nothing_else(
     assert live.wait(SECONDS).phase == "done"
     assert np.array_equal(large.labels[400:], before[400:])
     assert np.array_equal(large.labels[:, 400:], before[:, 400:])
+    assert not large.status.message
     square = large.labels[CORNER] == 1
     wanted = np.zeros((400, 400), bool)
     wanted[100:300, 100:300] = True

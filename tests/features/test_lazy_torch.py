@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from unseg_studio.features.lazy_torch import why_missing
+from unseg_studio.features.lazy_torch import sources_forgotten, why_missing
 
 BROKEN = """
 import sys
@@ -102,3 +103,14 @@ def test_a_run_without_torch_fails_in_a_sentence(broken):
 )
 def test_what_to_do_depends_on_what_went_wrong(error, platform, advice):
     assert advice in why_missing(error, platform=platform)
+
+
+def test_sources_that_are_read_while_torch_is_loaded_are_not_kept(tmp_path: Path) -> None:
+    before = dict(linecache.cache)
+    with sources_forgotten():
+        for name in "abc":
+            file = tmp_path / f"{name}.py"
+            file.write_text(f"{name} = 1\n")
+            assert linecache.getlines(str(file)) == [f"{name} = 1\n"]
+        assert len(linecache.cache) == 1
+    assert linecache.cache == before

@@ -1,14 +1,9 @@
-"""Every reader of labels against damaged files: one sentence, soon, in little memory.
-
-300 inputs for each reader; more with `UNSEG_FUZZ_EXAMPLES=10000`, from `UNSEG_FUZZ_SEED=...` on.
-"""
+"""Every reader of labels against damaged files: one sentence, soon, in little memory."""
 
 from __future__ import annotations
 
 import json
-import os
 import random
-import secrets
 import shutil
 import time
 import warnings
@@ -17,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fuzzing import fuzzed, said_seed  # noqa: F401
 from unseg_studio.data import Annotation, Category, Source, regions_from_labels
 from unseg_studio.formats import FORMATS, StartingLabels, export, load
 
-EXAMPLES = int(os.environ.get("UNSEG_FUZZ_EXAMPLES", "300"))
-SEED = int(os.environ.get("UNSEG_FUZZ_SEED") or secrets.randbits(32))
 READERS = [name for name, format_ in FORMATS.items() if format_.read is not None]
 
 LONGEST = 5.0
@@ -46,13 +40,6 @@ PIECES = (
     b"0 " * 50,
 )  # fmt: skip
 """What is put between bytes."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def said_seed(request):
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print(f"\nlabel readers, {EXAMPLES} inputs each: UNSEG_FUZZ_SEED={SEED}")
 
 
 @pytest.fixture(scope="module")
@@ -162,11 +149,7 @@ def test_damaged_files_are_one_sentence_or_labels(name, valid, bounded_memory, t
     whole = valid[name]
     slowest = 0.0
 
-    @seed(SEED)
-    @settings(
-        max_examples=EXAMPLES, deadline=None, print_blob=True, database=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    @fuzzed
     @given(st.integers(0, 2**64 - 1))
     def fuzz(number):
         nonlocal slowest

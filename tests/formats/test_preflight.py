@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,8 @@ def test_categories_without_a_region_are_named(annotate, blobs):
 def test_clusters_without_a_name_are_counted(annotate):
     labels = np.full((10, 10), 1, np.int32)
     labels[:2], labels[2] = 1001, 1002
-    found = said(preflight(annotate(labels), areas={1: 70, 1001: 20, 1002: 10}), "warning")
+    annotation = replace(annotate(labels), unnamed={1001: 20, 1002: 10})
+    found = said(preflight(annotation), "warning")
     assert "2 clusters without a name, 30% of the image" in found
     assert "cluster" not in said(preflight(annotate(labels)))
 

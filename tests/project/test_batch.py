@@ -14,10 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image as Pillow
 
+from unseg_studio.data import NOTHING
+from unseg_studio.data import image as image_module
+from unseg_studio.document import sight as sight_module
+from unseg_studio.document.packing import mosaic_of
 from unseg_studio.document.scripting import segmenter
 from unseg_studio.project import Project, ReadOnlyError
+from unseg_studio.project import batch as batch_module
 from unseg_studio.project.batch import Outcome, propose, unproposed
 from unseg_studio.project.workers import Worker, WorkerGoneError
 
@@ -87,6 +93,22 @@ def test_a_file_is_removed_and_the_clock_set_back_while_a_batch_runs(
     assert [o.image.name for o in rest if not o.is_kept] == ["photo 2.png"]
     assert "photo 2.png" in next(o.problem for o in rest if not o.is_kept)
     assert [entry.status for entry in photos.images()].count("proposed") == 3
+
+
+def test_a_large_image_is_proposed_for_coarsely_and_stays_in_its_file(
+    photos: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_module, "LARGE", 1000)
+    monkeypatch.setattr(sight_module, "WORKED_ON", 24)
+    entry = photos.images()[0]
+    path = entry.file.with_suffix(".tif")
+    tifffile.imwrite(path, np.asarray(Pillow.open(entry.file)), tile=(16, 16), photometric="rgb")
+    told = batch_module._labels_of(path, None, QUICK, "cpu")
+    labels = mosaic_of(told.packed, told.shape)
+    assert told.shape == SHAPE
+    assert not labels.holds(NOTHING)
+    assert np.array_equal(labels.array[::2, ::2], labels.array[1::2, 1::2])
+    assert photos.proposed(entry.id, labels, segmenter=QUICK)
 
 
 def test_a_process_that_is_killed_is_replaced_and_its_image_done_again(photos: Project) -> None:

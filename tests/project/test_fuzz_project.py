@@ -1,13 +1,8 @@
-"""Project files of an enemy: one sentence or a project, soon, in little memory, nothing beside it.
-
-300 files; more with `UNSEG_FUZZ_EXAMPLES=10000`, from `UNSEG_FUZZ_SEED=...` on.
-"""
+"""Project files of an enemy: one sentence or a project, soon, in little memory."""
 
 from __future__ import annotations
 
-import os
 import random
-import secrets
 import sqlite3
 import struct
 import time
@@ -17,17 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fuzzing import fuzzed, said_seed  # noqa: F401
 from unseg_studio.data import Category
 from unseg_studio.formats import export
 from unseg_studio.project import Project
 
 from .conftest import made_up, stripes
-
-EXAMPLES = int(os.environ.get("UNSEG_FUZZ_EXAMPLES", "300"))
-SEED = int(os.environ.get("UNSEG_FUZZ_SEED") or secrets.randbits(32))
 
 LONGEST = 5.0
 """Seconds of work for one file."""
@@ -76,13 +69,6 @@ SCHEMES = (
     "PRAGMA foreign_keys = OFF; DELETE FROM images",
     "ALTER TABLE tiles RENAME TO other",
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def said_seed(request: pytest.FixtureRequest) -> None:
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print(f"\nprojects, {EXAMPLES} files: UNSEG_FUZZ_SEED={SEED}")
 
 
 @pytest.fixture(scope="module")
@@ -249,11 +235,7 @@ def test_a_project_of_an_enemy_is_a_sentence_or_a_project(
     folder.mkdir(parents=True)
     own = {"p.unseg", "copy.unseg", "out.json"}
 
-    @seed(SEED)
-    @settings(
-        max_examples=EXAMPLES, deadline=None, print_blob=True, database=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    @fuzzed
     @given(st.integers(0, 2**64 - 1))
     def fuzz(number: int) -> None:
         draw = random.Random(number)

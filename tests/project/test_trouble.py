@@ -13,7 +13,7 @@ from unseg_studio.document import Document
 from unseg_studio.project import NewerProjectError, Project, ProjectError
 from unseg_studio.project.schema import APPLICATION_ID, MIGRATIONS, migrate, version_of
 
-from .conftest import reopened, snapshot, stripes
+from .conftest import made_up, reopened, snapshot, stripes
 
 
 def fill_the_disk(project: Project) -> None:
@@ -149,6 +149,24 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
 def test_what_is_not_there_or_a_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ProjectError, match=r"\.$"):
         Project.open(tmp_path / name)
+
+
+def test_endless_words_of_a_project_are_cut_in_sentences(project: Project) -> None:
+    paint(project)
+    project.close()
+    connection = sqlite3.connect(project.path)
+    connection.execute("UPDATE images SET path = ? WHERE id = 2", ("[" * 100_000,))
+    connection.execute("UPDATE documents SET segmenter = ?", (f'{{"name": "{"x" * 100_000}"}}',))
+    connection.commit()
+    connection.close()
+    with Project.open(project.path) as again:
+        told: list[str] = []
+        again.events.trouble.connect(told.append)
+        with pytest.raises(ValueError, match="Nothing was made of") as raised:
+            again.annotation(2)
+        again.open_document(1, made_up())
+    assert len(told) == 1
+    assert max(len(sentence) for sentence in (str(raised.value), *told)) < 500
 
 
 def test_a_view_in_the_place_of_a_table_is_refused(project: Project) -> None:

@@ -11,8 +11,8 @@ import torch
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.segmenters import DiffCluster, Estimate, make_segmenter
-from unseg_studio.segmenters.diffcluster import network, seeded_network
 from unseg_studio.segmenters.losses import UNSCRIBBLED, objective
+from unseg_studio.segmenters.response import network, seeded_network
 
 SHAPE = (24, 32)
 

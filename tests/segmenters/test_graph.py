@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import platform
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -85,33 +81,3 @@ def test_a_part_of_a_graph_is_a_graph_with_the_ties_inside() -> None:
     torch.testing.assert_close(part.sizes, torch.tensor([3.0, 1.0, 3.0]) / 7)
     assert part.neighbours.T.tolist() == [[0, 1], [0, 2], [1, 2]]
     torch.testing.assert_close(part.features, torch.eye(4)[[0, 2, 3]])
-
-
-GIVE_BACK = """
-import os
-from pathlib import Path
-import numpy as np
-from unseg_studio.segmenters import graph
-
-def resident():
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-kept = []
-for _ in range(1500):  # blocks too small to be mapped one by one, 150 MB together
-    block = np.ones(100_000, np.uint8)
-    kept.append((block, np.ones(500, np.uint8)))
-kept = [small for _, small in kept]
-del block
-before = resident()
-graph._give_back_memory()
-print(before - resident())
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has malloc_trim")
-def test_what_is_free_between_small_things_goes_back_to_the_system() -> None:
-    # In a process of its own: what other tests left free would take some of the blocks.
-    command = [sys.executable, "-c", GIVE_BACK]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert float(told.stdout) > 100

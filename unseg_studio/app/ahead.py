@@ -4,8 +4,8 @@ In time from top to bottom, each line only while the engine of the open image re
 
     prepare(entry)   image is read in a thread
                      document as the project keeps it
-                     first proposal, or where there is one the features, in a worker of its own
-                     that lets all others go first
+                     first proposal: what the image accepted last teaches, else clusters; then
+                     the features, in a worker of its own that lets all others go first
                      its panels, one at a time, so that nobody notices
     take(entry)      what there is by then
 
@@ -15,7 +15,7 @@ begun again when the engine rests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,9 +25,9 @@ from qtpy.QtWidgets import QWidget
 
 from unseg_studio.app.panels import PARTS
 from unseg_studio.data import NOTHING, Image, open_image
-from unseg_studio.document import Document, Live, RunStatus
-from unseg_studio.document.solve import Frame, Preparation, Run
-from unseg_studio.document.worker import Failure, Worker
+from unseg_studio.document import Document, Live, Recognition, RunStatus, Taught, can_learn
+from unseg_studio.document.solve import Fits, Frame, Preparation, Run, Wanted
+from unseg_studio.document.worker import Failure, Job, Worker
 from unseg_studio.project import ImageEntry, Project
 from unseg_studio.widgets import Background
 
@@ -48,6 +48,8 @@ class Prepared:
         Its document.
     live : Live
         The loop that will follow it; rests.
+    worker : Worker
+        Where that will compute.
     panels : dict
         Those of `PARTS` that are there.
     """
@@ -55,7 +57,21 @@ class Prepared:
     image_id: int
     document: Document
     live: Live
+    worker: Worker
     panels: dict[str, QWidget] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, image_id: int, document: Document) -> Prepared:
+        """A document with nothing but a loop that rests."""
+        worker = Worker()
+        live = Live(document, worker, is_grounded=document.is_grounded)
+        return cls(image_id, document, live, worker)
+
+    def furnish(self) -> Iterator[None]:
+        """Make its panels; every yield is a place to see to the person."""
+        for name, make in PARTS.items():
+            self.panels[name] = make(self.document, self.live)
+            yield
 
     def drop(self) -> None:
         """Nobody wants it any more."""
@@ -80,6 +96,7 @@ class Ahead(QObject):
         self._project: Project | None = None
         self._entry: ImageEntry | None = None
         self._image: Image | None = None
+        self._taught: Taught | None = None
         self._prepared: Prepared | None = None
         self._steps: Iterator[None] | None = None
         self._rested = 0
@@ -96,14 +113,26 @@ class Ahead(QObject):
         """Nothing more is to be done for it."""
         return self._entry is not None and not self._timer.isActive()
 
-    def prepare(self, project: Project, entry: ImageEntry | None) -> None:
-        """Make this image ready; what was made for another one goes."""
+    def prepare(
+        self, project: Project, entry: ImageEntry | None, taught: Taught | None = None
+    ) -> None:
+        """Make this image ready; what was made for another one goes.
+
+        Parameters
+        ----------
+        project : Project
+            Where it is.
+        entry : ImageEntry or None
+            Which one; None: there is no other.
+        taught : Taught or None
+            What the image teaches that was accepted last.
+        """
         if entry is not None and self._entry is not None and entry.id == self._entry.id:
             return
         self.forget()
         if entry is None:
             return
-        self._project, self._entry = project, entry
+        self._project, self._entry, self._taught = project, entry, taught
         self._steps, self._rested = self._work(), 0
         self._timer.start()
 
@@ -124,6 +153,7 @@ class Ahead(QObject):
         if self._prepared is not None:
             self._prepared.drop()
         self._entry = self._image = self._prepared = self._steps = self._project = None
+        self._taught = None
 
     def close(self) -> None:
         """End the thread."""
@@ -163,11 +193,9 @@ class Ahead(QObject):
             return
         yield
         if not has_labels(prepared.document):
-            yield from self._proposal(prepared)
-        yield from self._run(Preparation(prepared.document.image))
-        for name, make in PARTS.items():
-            prepared.panels[name] = make(prepared.document, prepared.live)
-            yield
+            prepared = yield from self._proposal(prepared)
+        yield from self._features(prepared.document.image)
+        yield from prepared.furnish()
 
     def _keep_image(self, image: Image) -> None:
         self._image = image
@@ -184,37 +212,75 @@ class Ahead(QObject):
         except (ValueError, OSError):  # opening it will say why
             return None
         settle(document)
-        self._prepared = Prepared(self._entry.id, document, Live(document))
+        self._prepared = Prepared.of(self._entry.id, document)
         return self._prepared
 
-    def _proposal(self, prepared: Prepared) -> Iterator[None]:
-        document, live = prepared.document, prepared.live
-        run = Run.of(document.image, document.state, device=live.device, cold=True)
-        yield from self._run(run, document)
+    def _proposal(self, prepared: Prepared) -> Generator[None, None, Prepared]:
+        document = prepared.document
+        if self._taught is not None and can_learn(document.image):
+            prepared = yield from self._recognition(prepared, self._taught)
+        if not has_labels(document):
+            yield from self._first_run(prepared)
         if has_labels(document):
             self.proposed.emit(prepared)
+        return prepared
 
-    def _run(self, job: Run | Preparation, document: Document | None = None) -> Iterator[None]:
-        """Until the last frame is there, or for a job without frames its thread is free again."""
+    def _recognition(self, prepared: Prepared, taught: Taught) -> Generator[None, None, Prepared]:
+        """What was accepted last tells what this image shows; strokes change it where they are."""
+        document = prepared.document
+        frame = yield from self._last_frame(Recognition(document.image, taught))
+        table = {category.id for category in document.categories}
+        if frame is None or frame.mosaic is None or not frame.mosaic.areas.keys() <= table:
+            return prepared
+        document.begin_with(frame.mosaic, frame.uncertainty)
+        settle(document, seconds=frame.seconds)
+        prepared.live.close(wait=False)  # another one, which knows that labels were there
+        self._prepared = Prepared.of(prepared.image_id, document)
+        return self._prepared
+
+    def _first_run(self, prepared: Prepared) -> Iterator[None]:
+        document, fits = prepared.document, Fits()
+        run = Run.of(document.image, document.state, device=prepared.live.device, cold=True)
+        frame = yield from self._last_frame(_Warming(run, fits))
+        if frame is not None:
+            document.show(frame.mosaic or frame.labels, frame.uncertainty)
+            settle(document, seconds=frame.seconds)
+            prepared.worker.adopt(fits)  # the first stroke goes on with it
+
+    def _last_frame(self, job: Job) -> Generator[None, None, Frame | None]:
+        """What a job comes to; None: it failed, which will be said when the image is open."""
         worker = self._worker = self._worker or Worker(is_urgent=False)
         serial = worker.serial
-        if isinstance(job, Preparation):
-            worker.submit(job)
-            while worker.is_working:
-                yield
-            return
         while True:
             if worker.serial != serial + 1:  # not begun, or a stroke came between
                 serial = worker.serial
                 worker.submit(job)
             match worker.take():
-                case Frame(is_last=True) as frame if document is not None:
-                    document.show(frame.mosaic or frame.labels, frame.uncertainty)
-                    settle(document, seconds=frame.seconds)
-                    return
+                case Frame(is_last=True) as frame:
+                    while worker.is_working:
+                        yield
+                    return frame
                 case Failure():
-                    return  # it will be said when the image is open
+                    return None
             yield
+
+    def _features(self, image: Image) -> Iterator[None]:
+        """What the first stroke needs, as far as one goes without being disturbed."""
+        worker = self._worker = self._worker or Worker(is_urgent=False)
+        worker.submit(Preparation(image))
+        while worker.is_working:
+            yield
+
+
+@dataclass(frozen=True, eq=False)
+class _Warming:
+    """A run that leaves what it knows of the image in a memory of its own."""
+
+    run: Run
+    fits: Fits
+
+    def results(self, _fits: Fits, wanted: Wanted) -> Generator[Frame | None, None, None]:
+        return self.run.results(self.fits, wanted)
 
 
 def has_labels(document: Document) -> bool:

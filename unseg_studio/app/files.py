@@ -17,12 +17,14 @@ from unseg_studio.app.dialogs import (
 )
 from unseg_studio.app.faults import message_of
 from unseg_studio.app.message_bar import Message
+from unseg_studio.app.project_export import export_dialog
 from unseg_studio.app.work import Work
 from unseg_studio.data import Annotation, Category, open_image, regions_from_labels
 from unseg_studio.data.image import Source
 from unseg_studio.data.samples import sample_path
 from unseg_studio.document import Document, Live, State
 from unseg_studio.formats import FORMATS, StartingLabels, are_labels, image_name, load
+from unseg_studio.project import Project
 from unseg_studio.segmenters import default_segmenter
 from unseg_studio.widgets import Background, ExportWish, Written, document_form
 
@@ -171,6 +173,20 @@ class Files(QObject):
         )
         dialog.exported.connect(partial(self._on_exported, dialog, then))
         dialog.open()
+
+    def ask_for_project_export(self, project: Project | None) -> None:
+        """Open the export dialog about all images of a project."""
+        if project is None:
+            return
+        folder = Path(str(self._settings.value("folders/export", project.folder)))
+        dialog = export_dialog(project, self._wish, folder, self._window)
+        dialog.exported.connect(partial(self._on_project_exported, dialog))
+        dialog.open()
+
+    def _on_project_exported(self, dialog: ExportDialog, written: Written, _: None) -> None:
+        self._wish = dialog.form.wish
+        self._remember("export", written.path)
+        self.said.emit(Message(written.sentence, grade="info"))
 
     def _on_exported(
         self, dialog: ExportDialog, then: Callable[[], None] | None, written: Written, state: State

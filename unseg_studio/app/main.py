@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import linecache
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +16,7 @@ if sys.platform == "win32":
     with suppress(TorchMissingError):  # the first run says it
         load_torch()
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from unseg_studio.app.faults import catch_faults, message_of
@@ -21,9 +24,15 @@ from unseg_studio.app.files import SAMPLE
 from unseg_studio.app.gathering import is_image_folder
 from unseg_studio.app.message_bar import Message
 from unseg_studio.app.window import TITLE, MainWindow
-from unseg_studio.data import Image, open_image, read_image
+from unseg_studio.data import Image, heap, open_image, read_image
 from unseg_studio.data.samples import sample_path
 from unseg_studio.project import SUFFIX
+
+SWITCH_S = 0.001
+"""How long another thread may keep the interpreter when the window wants it: drawing asks often."""
+
+
+SPARE_MS = 200
 
 
 def open_window(path: Path | None = None, *more: Path) -> int:
@@ -45,6 +54,7 @@ def open_window(path: Path | None = None, *more: Path) -> int:
     app = make_application()
     window = make_window(path, *more)
     before = catch_faults(window.tell)
+    spare_the_collector(window)
     window.show()
     try:
         return int(app.exec())
@@ -54,12 +64,32 @@ def open_window(path: Path | None = None, *more: Path) -> int:
 
 def make_application() -> QApplication:
     """The Qt application, in a style that looks the same everywhere and follows light and dark."""
+    heap.keep_little()
     app = QApplication.instance() or QApplication([TITLE])
     if not isinstance(app, QApplication):
         raise TypeError("A Qt application without windows runs already; start another process.")
     app.setApplicationName(TITLE)
     app.setStyle("Fusion")
+    sys.setswitchinterval(SWITCH_S)
     return app
+
+
+def spare_the_collector(window: MainWindow) -> None:
+    """Keep what the libraries hold, once the engine has run, out of Python's search for garbage.
+
+    It stays for good, and looking through it holds every thread for a fifth of a second. Their
+    source text, which PySide6 has read, goes: 20 MB.
+    """
+    timer = QTimer(window, interval=SPARE_MS)
+
+    def look() -> None:
+        if window.document.status.phase == "done":
+            timer.stop()
+            linecache.clearcache()
+            gc.freeze()
+
+    timer.timeout.connect(look)
+    timer.start()
 
 
 def make_window(path: Path | None, *more: Path) -> MainWindow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -25,12 +27,16 @@ from unseg_studio.app.project_dialogs import (
     question,
     save_dialog,
 )
+from unseg_studio.app.queue_order import Wish, ordered
 from unseg_studio.app.review import NO_PROJECT
 from unseg_studio.data import Category
 from unseg_studio.project import SUFFIX, ImageEntry, Project
 from unseg_studio.widgets import Background
 
 MOST_RECENT = 8
+BREATH_FILES, BREATH_S = 10, 0.001
+"""After so many files, whoever looks for them rests so long."""
+
 HEAR_MS = 30
 """How often what other threads say of the project is heard."""
 
@@ -67,7 +73,7 @@ class Projects(QObject):
         super().__init__(window)
         self._window, self._settings = window, settings
         self._gathering, self._copying = Background(self), Background(self)
-        self._looking = Background(self)
+        self._looking, self._opening = Background(self), Background(self)
         self._told: set[str] = set()
         self.project: Project | None = None
         self.is_unsaved = False
@@ -110,6 +116,14 @@ class Projects(QObject):
         """Why nothing can be done with the project."""
         return NO_PROJECT if self.project is None else ""
 
+    def why_not_exported(self) -> str:
+        """Why the project cannot be exported."""
+        if self.project is None:
+            return NO_PROJECT
+        if all(entry.status in ("new", "rejected") for entry in self.project.images()):
+            return "No image of the project has labels yet; accept one first."
+        return ""
+
     def why_not_changed(self) -> str:
         """Why nothing can be added to the project."""
         if self.project is not None and self.project.read_only:
@@ -133,7 +147,13 @@ class Projects(QObject):
 
     def make(self, path: Path) -> bool:
         """Make a project and open it; says whether that went well."""
-        return self._take(partial(_created, path, self.categories()))
+        try:
+            project = _created(path, self.categories())
+        except (ValueError, OSError) as error:
+            self.said.emit(message_of(error))
+            return False
+        self._take(project)
+        return True
 
     def make_unsaved(self, name: str) -> bool:
         """Make a project in a place of the program's own; it is whole at any moment, as all are."""
@@ -149,27 +169,44 @@ class Projects(QObject):
             path = path.with_stem(f"{path.stem}+")
         return self.make(path)
 
-    def open(self, path: Path) -> bool:
-        """Open a project; says whether that went well."""
-        went_well = self._take(partial(Project.open, path))
-        if went_well and self.project is not None:
-            if self.project.notice:
-                self._tell_once(self.project.notice)
-            entries = self.project.images()
-            self._looking.run(partial(_n_missing, entries), self._on_missing, lambda _: None)
-        return went_well
+    def open(self, path: Path, then: Then | None = None, otherwise: Then | None = None) -> None:
+        """Open a project; the one that is open stays until it is there.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        then, otherwise : callable or None
+            Called when it is open, and when it cannot be, which was said then.
+        """
+        self.busy_changed.emit(f"Opening {path.name} …")
+        self._opening.run(
+            partial(_opened, path),
+            partial(self._on_opened, then),
+            partial(self._on_not_opened, otherwise),
+            dropped=Project.close,
+        )
+
+    def _on_opened(self, then: Then | None, project: Project) -> None:
+        self.busy_changed.emit("")
+        self._take(project)
+        if project.notice:
+            self._tell_once(project.notice)
+        self._looking.run(partial(_n_missing, project.images()), self._on_missing, lambda _: None)
+        if then is not None:
+            then()
+
+    def _on_not_opened(self, otherwise: Then | None, error: Exception) -> None:
+        self._on_failed(error)
+        if otherwise is not None:
+            otherwise()
 
     def leftover(self) -> Path | None:
         """The newest project that was never saved, such as after a crash."""
         here = self._unsaved_folder()
         return next((path for path in self.recent if path.parent == here), None)
 
-    def _take(self, made: Callable[[], Project]) -> bool:
-        try:
-            project = made()
-        except (ValueError, OSError) as error:
-            self.said.emit(message_of(error))
-            return False
+    def _take(self, project: Project) -> None:
         self.let_go()
         self.project = project
         self.is_unsaved = project.path.parent == self._unsaved_folder()
@@ -180,7 +217,6 @@ class Projects(QObject):
         self._ear.start()
         self._remember(project.path)
         self.changed.emit()
-        return True
 
     # Images
 
@@ -203,33 +239,31 @@ class Projects(QObject):
             return
         folder = paths[0] if is_image_folder(paths[0]) else paths[0].parent
         self._settings.setValue("folders/open", str(folder.absolute()))
-        if self.project is None and [folder] == list(paths) and self._open_in(folder):
-            return
+        there = project_in(folder) if [folder] == list(paths) else None
+        if self.project is None and there is not None:
+            news = Message(f"{there.name} is the project in this folder.", grade="info")
+            self.open(there, lambda: self.said.emit(news), lambda: self._gather(paths, folder))
+        else:
+            self._gather(paths, folder)
+
+    def _gather(self, paths: Sequence[Path], folder: Path) -> None:
+        """Look for images; those that are found go into the project that is open then."""
         self.busy_changed.emit(f"Looking for images in {folder.name} …")
         done = partial(self._on_gathered, folder.absolute().name or "images")
         self._gathering.run(partial(gathered, paths), done, self._on_failed)
 
-    def _open_in(self, folder: Path) -> bool:
-        """Open the only project in a folder, where there is one."""
-        path = project_in(folder)
-        if path is None or not self.open(path):
-            return False
-        self.said.emit(Message(f"{path.name} is the project in this folder.", grade="info"))
-        return True
-
     def _on_gathered(self, name: str, found: Gathered) -> None:
-        self.busy_changed.emit("")
         if self.project is None and not self.make_unsaved(name):
             return
         assert self.project is not None
-        n_before = len(self.project.images())
-        try:
-            entries = self.project.add_images(found.files, found.planes)
-        except (ValueError, OSError) as error:
-            self._on_failed(error)
-            return
-        n = len(self.project.images()) - n_before
-        self.said.emit(Message(self._news(n, len(entries)), grade="info"))
+        self.busy_changed.emit(f"Adding {len(found.files)} files …")
+        self._gathering.run(partial(_added, self.project, found), self._on_added, self._on_failed)
+
+    def _on_added(self, added: tuple[int, tuple[ImageEntry, ...]]) -> None:
+        psygnal.emit_queued()  # the list has them before one of them is opened
+        self.busy_changed.emit("")
+        n_new, entries = added
+        self.said.emit(Message(self._news(n_new, len(entries)), grade="info"))
         if entries:
             self.images_added.emit(entries)
 
@@ -285,18 +319,26 @@ class Projects(QObject):
         self.busy_changed.emit("")
         self._settings.setValue("folders/project", str(path.absolute().parent))
         self.said.emit(Message(f"Everything is in {path}.", grade="info"))
-        if self.is_unsaved or self.is_dirty:
-            old, discards = self.project, self.is_unsaved
-            self.goes_on = True
-            went_well = self.open(path)
-            self.goes_on = False
-            if not went_well:
-                return
-            if discards and old is not None:
-                _remove(old.path)
-                self._remember(path)
+        if (self.is_unsaved or self.is_dirty) and not self._go_on_in(path):
+            return
         if then is not None:
             then()
+
+    def _go_on_in(self, path: Path) -> bool:
+        """Open the copy at once: a stroke before that would be in the old file only."""
+        old, discards = self.project, self.is_unsaved
+        try:
+            project = Project.open(path)
+        except (ValueError, OSError) as error:
+            self._on_failed(error)
+            return False
+        self.goes_on = True
+        self._on_opened(None, project)
+        self.goes_on = False
+        if discards and old is not None:
+            _remove(old.path)
+            self._remember(path)
+        return True
 
     # Missing images
 
@@ -366,8 +408,9 @@ class Projects(QObject):
         project, self.project = self.project, None
         self.is_unsaved = False
         self._ear.stop()
-        for background in (self._gathering, self._copying, self._looking):
+        for background in (self._gathering, self._copying, self._looking, self._opening):
             background.forget()
+        self.busy_changed.emit("")
         self._told.clear()
         if project is None:
             return
@@ -418,6 +461,21 @@ class Projects(QObject):
             self._settings.setValue("folders/project", str(path.parent))
 
 
+def _opened(path: Path) -> Project:
+    """Open a project, and split the names up here, where nobody waits for it."""
+    project = Project.open(path)
+    ordered(project.images(), Wish())
+    return project
+
+
+def _added(project: Project, found: Gathered) -> tuple[int, tuple[ImageEntry, ...]]:
+    """How many images are new, and the entries of all that were found."""
+    before = {entry.id for entry in project.images()}
+    entries = project.add_images(found.files, found.planes)
+    ordered(entries, Wish())
+    return sum(entry.id not in before for entry in entries), entries
+
+
 def _created(path: Path, categories: Sequence[Category]) -> Project:
     project = Project.create(path)
     if categories:
@@ -430,7 +488,15 @@ def _has_work(project: Project) -> bool:
 
 
 def _n_missing(entries: Sequence[ImageEntry]) -> int:
-    return sum(not there for there in {e.file: e.file.exists() for e in entries}.values())
+    """How many images have no file; slowly, for the window is busy showing the first of them."""
+    there: dict[Path, bool] = {}
+    for number, entry in enumerate(entries):
+        if number % BREATH_FILES == 0:
+            time.sleep(BREATH_S)
+        file = entry.file
+        if file not in there:
+            there[file] = os.path.exists(file)  # noqa: PTH110 - a path method refuses long names
+    return sum(not is_there for is_there in there.values())
 
 
 def _remove(path: Path) -> None:

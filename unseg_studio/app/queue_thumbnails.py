@@ -1,9 +1,11 @@
-"""Thumbnails of the rows that are looked at: from the project, or made beside the GUI thread.
+"""Thumbnails: of the rows that are looked at first, of all others while nothing else is to do.
 
 GUI thread                                  one thread, which lets others go first
 of(entry): not there -> asked, newest first
                                     ->      thumbnail in the project, else made of the file
 timer: pixmap, `set_thumbnail`      <-      PNG
+timer: all at rest -> the next one
+that the project lacks is asked     ->      one image at a time is in memory
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -32,6 +36,9 @@ MOST_KEPT = 2000
 MOST_ASKED = 64
 """Rows that are waited for; those that were scrolled past are forgotten."""
 
+FILL_MS = 100
+"""So often, at most, one is begun that nobody looks at."""
+
 _LOOK_MS = 30
 _OVERVIEW = 512
 
@@ -39,6 +46,7 @@ _OVERVIEW = 512
 class _Asked(NamedTuple):
     project: Project
     entry: ImageEntry
+    is_seen: bool
 
 
 class _Made(NamedTuple):
@@ -46,6 +54,7 @@ class _Made(NamedTuple):
     image_id: int
     png: bytes
     is_new: bool
+    is_seen: bool
 
 
 class Thumbnails(QObject):
@@ -66,6 +75,23 @@ class Thumbnails(QObject):
         self._thread: threading.Thread | None = None
         self._timer = QTimer(self, interval=_LOOK_MS)
         self._timer.timeout.connect(self._look)
+        self._is_resting: Callable[[], bool] = lambda: True
+        self._lacking: Iterator[int] = iter(())
+        self._filling = QTimer(self, interval=FILL_MS)
+        self._filling.timeout.connect(self._fill)
+
+    def fill_while(self, is_resting: Callable[[], bool]) -> None:
+        """Make those that nobody looks at while this says that nothing else is to do."""
+        self._is_resting = is_resting
+
+    def fill(self) -> None:
+        """There may be images that have none."""
+        project = self._project
+        if project is None or project.read_only:
+            self._filling.stop()
+            return
+        self._lacking = iter([e.id for e in project.images() if not e.has_thumbnail])
+        self._filling.start()
 
     def take(self, project: Project | None) -> None:
         """Show those of another project, or none."""
@@ -74,6 +100,7 @@ class Thumbnails(QObject):
         self._project = project
         self._underway.clear()
         self._pixmaps.clear()
+        self.fill()
 
     def of(self, entry: ImageEntry) -> QPixmap | None:
         """The picture of an image, None where it is still to come."""
@@ -81,12 +108,13 @@ class Thumbnails(QObject):
             self._pixmaps.move_to_end(entry.id)
             return pixmap
         if entry.id not in self._underway and self._project is not None:
-            self._ask(_Asked(self._project, entry))
+            self._ask(_Asked(self._project, entry, is_seen=True))
         return None
 
     def close(self) -> None:
         """End the thread after the picture that it makes."""
         self._timer.stop()
+        self._filling.stop()
         with self._wake:
             self._is_closing = True
             self._wake.notify_all()
@@ -109,6 +137,16 @@ class Thumbnails(QObject):
             self._thread.start()
         self._timer.start()
 
+    def _fill(self) -> None:
+        project = self._project
+        if project is None or self._underway or project.dirty_reason or not self._is_resting():
+            return
+        entry = next(filter(None, map(partial(_without, project), self._lacking)), None)
+        if entry is None:
+            self._filling.stop()
+        else:
+            self._ask(_Asked(project, entry, is_seen=False))
+
     def _look(self) -> None:
         while not self._found.empty():
             made = self._found.get()
@@ -119,6 +157,16 @@ class Thumbnails(QObject):
 
     def _show(self, made: _Made) -> None:
         self._underway.discard(made.image_id)
+        if made.is_seen:
+            self._keep_pixmap(made)
+        if made.is_new and made.png and not made.project.read_only:
+            try:
+                made.project.set_thumbnail(made.image_id, made.png)
+            except ValueError:  # removed meanwhile
+                return
+        self.made.emit(made.image_id)
+
+    def _keep_pixmap(self, made: _Made) -> None:
         pixmap = QPixmap()
         if not made.png or not pixmap.loadFromData(made.png):
             pixmap = QPixmap(1, 1)  # no image: asked for once
@@ -127,12 +175,6 @@ class Thumbnails(QObject):
         self._pixmaps[made.image_id] = pixmap
         while len(self._pixmaps) > MOST_KEPT:
             self._pixmaps.popitem(last=False)
-        if made.is_new and made.png and not made.project.read_only:
-            try:
-                made.project.set_thumbnail(made.image_id, made.png)
-            except ValueError:  # removed meanwhile
-                return
-        self.made.emit(made.image_id)
 
     # In the thread
 
@@ -149,13 +191,22 @@ class Thumbnails(QObject):
 
 def _made(asked: _Asked) -> _Made:
     """The thumbnail that the project keeps, else a new one; no bytes where there can be none."""
-    project, entry = asked
+    project, entry, is_seen = asked
     try:
         if entry.has_thumbnail and (png := project.thumbnail(entry.id)):
-            return _Made(project, entry.id, png, is_new=False)
-        return _Made(project, entry.id, thumbnail_png(entry), is_new=True)
+            return _Made(project, entry.id, png, is_new=False, is_seen=is_seen)
+        return _Made(project, entry.id, thumbnail_png(entry), is_new=True, is_seen=is_seen)
     except Exception:  # a row without a picture; opening the image says what is wrong with it
-        return _Made(project, entry.id, b"", is_new=False)
+        return _Made(project, entry.id, b"", is_new=False, is_seen=is_seen)
+
+
+def _without(project: Project, image_id: int) -> ImageEntry | None:
+    """An image that has no thumbnail still; None: it has one, or was removed."""
+    try:
+        entry = project.image(image_id)
+    except ValueError:
+        return None
+    return None if entry.has_thumbnail else entry
 
 
 def thumbnail_png(entry: ImageEntry) -> bytes:

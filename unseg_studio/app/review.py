@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -14,12 +15,18 @@ from unseg_studio.app.queue_order import FINISHED, most_uncertain, next_unfinish
 from unseg_studio.app.queue_panel import QueuePanel
 from unseg_studio.app.stopwatch import Stopwatch
 from unseg_studio.data import Image, open_image
-from unseg_studio.document import Document, Live, RunStatus
+from unseg_studio.document import Document, Origin, RunStatus, Taught, can_teach
 from unseg_studio.project import ImageEntry, Journal, Project
 from unseg_studio.widgets import Background
 
 NO_PROJECT = "No project is open; open a folder or a project first."
 NO_IMAGE = "No image of the project is open; choose one in the list."
+
+TURN_S = 0.03
+"""Panels of an image that was not prepared are made so long at a time."""
+
+LEAST_S = 0.1
+"""Less time than this on an image is not written down."""
 
 Guard = Callable[[Callable[[], None]], None]
 """Calls something, at once or after the person said what becomes of unsaved work."""
@@ -51,13 +58,20 @@ class Review(QObject):
         super().__init__(parent)
         self._panel, self._guard = panel, guard
         self._background = Background(self)
+        self._asked: int | None = None
+        self._coming: Prepared | None = None
+        self._steps: Iterator[None] = iter(())
+        self._turn = QTimer(self, interval=0)
+        self._turn.timeout.connect(self._furnish)
         self._project: Project | None = None
         self._current: int | None = None
         self._document: Document | None = None
         self._journal: Journal | None = None
+        self._taught: Taught | None = None
         self._watch = Stopwatch()
         self.ahead = Ahead(self._is_busy, self)
         self.ahead.proposed.connect(self._on_proposed)
+        panel.thumbnails.fill_while(self._is_resting)
         panel.chosen.connect(self.open)
         panel.comment_written.connect(self._on_comment_written)
         panel.wish_changed.connect(self._look_ahead)
@@ -113,13 +127,13 @@ class Review(QObject):
     def take(self, project: Project | None) -> None:
         """Go through the images of another project, or of none."""
         self.step_out()
-        self._project = project
+        self._project, self._taught = project, None
         self._panel.take(project)
         self.changed.emit()
 
     def open(self, image_id: int) -> None:
         """Show an image of the project; what was shown is kept as it is."""
-        if self._project is not None and image_id != self._current:
+        if self._project is not None and image_id not in (self._current, self._asked):
             self._guard(partial(self._open, self._project.image(image_id)))
 
     def step(self, step: int) -> None:
@@ -134,6 +148,7 @@ class Review(QObject):
             raise ValueError(self.why_not_judge())
         following = self._following()
         self._project.accept(self._current, self._document, seconds=self._watch.taken())
+        self._learn_from(self._document)
         self._go_on(following)
 
     def reject(self) -> None:
@@ -167,6 +182,7 @@ class Review(QObject):
     def arrange(self) -> None:
         """There are other images in the project."""
         self._panel.arrange()
+        self._panel.thumbnails.fill()
         self._look_ahead()
         self.changed.emit()
 
@@ -184,17 +200,18 @@ class Review(QObject):
         """An image that is no part of the project takes the place of the one that was open."""
         self._leave()
         self.ahead.forget()
-        self._background.forget()
+        self._stop_opening()
         self._current, self._document = None, None
         self._panel.show_current(None)
 
     # One image after the other
 
     def _open(self, entry: ImageEntry) -> None:
+        self._stop_opening()
         if (prepared := self.ahead.take(entry.id)) is not None:
-            self._background.forget()
             self._show(prepared)
             return
+        self._asked = entry.id
         self.busy_changed.emit(f"Opening {entry.name} …")
         self._background.run(
             partial(open_image, entry.file, entry.plane),
@@ -203,7 +220,6 @@ class Review(QObject):
         )
 
     def _on_read(self, entry: ImageEntry, image: Image) -> None:
-        self.busy_changed.emit("")
         if self._project is None:
             return
         try:
@@ -212,10 +228,33 @@ class Review(QObject):
             self._on_failed(error)
             return
         settle(document)
-        self._show(Prepared(entry.id, document, Live(document)))
+        self._coming = Prepared.of(entry.id, document)
+        self._steps = self._coming.furnish()
+        self._turn.start()
+
+    def _furnish(self) -> None:
+        """Some panels each time, so that the window never stands still for all of them."""
+        until = time.perf_counter() + TURN_S
+        for _ in self._steps:
+            if time.perf_counter() >= until:
+                return
+        prepared, self._coming = self._coming, None
+        self._stop_opening()
+        if prepared is not None:
+            self._show(prepared)
+
+    def _stop_opening(self) -> None:
+        self._background.forget()
+        self._turn.stop()
+        if self._coming is not None:
+            self._coming.drop()
+            self._coming = None
+        if self._asked is not None:
+            self._asked = None
+            self.busy_changed.emit("")
 
     def _on_failed(self, error: Exception) -> None:
-        self.busy_changed.emit("")
+        self._stop_opening()
         self.said.emit(message_of(error))
 
     def _show(self, prepared: Prepared) -> None:
@@ -247,8 +286,10 @@ class Review(QObject):
                 self._on_status_changed, missing_ok=True
             )
         project, journal = self._project, self._journal
-        if project is not None and self.current is not None and not project.read_only:
-            project.add_seconds(self.current.id, self._watch.taken())
+        seconds = self._watch.taken()
+        # `accept` has just told the project of all time but this.
+        if (entry := self.current) and project and not project.read_only and seconds >= LEAST_S:
+            project.add_seconds(entry.id, seconds)
         self._journal = None
         if journal is not None:
             self.kept.emit()
@@ -284,11 +325,20 @@ class Review(QObject):
     def _is_busy(self) -> bool:
         """The engine of the open image works, or another image is being opened."""
         busy = self._document is not None and self._document.status.is_busy
-        return busy or self._background.is_busy
+        return busy or self._asked is not None
+
+    def _is_resting(self) -> bool:
+        """Nothing is to be computed or prepared."""
+        return not self._is_busy() and (self.ahead.entry is None or self.ahead.is_ready)
 
     def _look_ahead(self) -> None:
         if self._project is not None and self._current is not None:
-            self.ahead.prepare(self._project, self._following())
+            self.ahead.prepare(self._project, self._following(), self._taught)
+
+    def _learn_from(self, document: Document) -> None:
+        """What was accepted last tells what the images after it show."""
+        if can_teach(document.image, document.state):
+            self._taught = Taught(Origin(document.image, document.state))
 
     def _on_proposed(self, prepared: Prepared) -> None:
         project = self._project

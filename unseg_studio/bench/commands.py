@@ -58,6 +58,23 @@ def large(
 
 
 @bench.command()
+def export(
+    format: Annotated[
+        list[str] | None, typer.Option(help="Can be repeated; all that hold many if not given.")
+    ] = None,
+    images: Annotated[int, typer.Option(help="How many.", min=1, max=100_000)] = 1000,
+    size: Annotated[
+        int, typer.Option(help="So many pixels in height and width.", min=64, max=10_000)
+    ] = 2048,
+    seed: Annotated[int, typer.Option(help="Of the labels.", min=0)] = 0,
+) -> None:
+    """How long a project of many images takes to export: to look, to write and to check."""
+    from unseg_studio.bench.exporting import run_exporting
+
+    run_exporting(format or (), n_images=images, side=size, seed=seed)
+
+
+@bench.command()
 def scribbles(
     data: Annotated[
         Path,
@@ -116,6 +133,35 @@ def unsupervised(
     plan = UnsupervisedPlan(data, out, _names(sets), _names(methods), images, seeds)
     plan = replace(plan, slow_images=slow_images, device=device)
     run_unsupervised(replace(plan, quick=quick, goes_on=resume))
+
+
+@bench.command()
+def project(
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder of image sets: each with images, masks and a MANIFEST.json."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(
+        "out/bench"
+    ),
+    sets: Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Can be repeated; with parameters: multilevel:levels=image,strict=yes."),
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="Of each set at most.", min=1)] = None,
+    seeds: Annotated[int, typer.Option(help="Of each method.", min=1)] = 3,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    quick: Annotated[bool, typer.Option("--quick", help="A few images, to see it work.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run into this folder was stopped.")
+    ] = False,
+) -> None:
+    """How good one set of clusters for many images is, and what learning it costs."""
+    from unseg_studio.bench.projects import ProjectPlan, run_projects
+
+    plan = ProjectPlan(data, out, _names(sets), tuple(method or ()), images, seeds)
+    run_projects(replace(plan, device=device, quick=quick, goes_on=resume))
 
 
 @bench.command()

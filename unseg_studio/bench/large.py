@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unseg_studio.bench.latency import timed
-from unseg_studio.data import Image, LargeImage, new_category, open_image, read_image
+from unseg_studio.data import Image, LargeImage, heap, new_category, open_image, read_image
 from unseg_studio.data.samples import sample_path
 from unseg_studio.document import Document, Live
 from unseg_studio.features.lazy_torch import load_torch
@@ -73,6 +73,7 @@ def run_large(path: Path | None = None, *, side: int = SIDE, strokes: int = 20) 
     OSError, ValueError
         If the image cannot be read.
     """
+    heap.keep_little()
     load_torch()
     with tempfile.TemporaryDirectory() as folder:
         if path is None:

@@ -31,9 +31,9 @@ from unseg_studio.data import Category, Image, new_category, read_image
 from unseg_studio.data.samples import sample_path
 from unseg_studio.document import PULL_MS, SOON_MS, Document, Live, pull_ms
 from unseg_studio.document.machine import core_count, processor
-from unseg_studio.document.provenance import versions
 from unseg_studio.formats.atomic import write_bytes
 from unseg_studio.segmenters import Segmenter, default_segmenter, resolve_device
+from unseg_studio.version import versions
 
 PHOTOGRAPH = (321, 481)
 N_CATEGORIES = 8

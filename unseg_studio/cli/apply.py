@@ -9,7 +9,8 @@ from pathlib import Path
 from unseg_studio.cli.console import Counter, StoppedError, counting
 from unseg_studio.project import Project
 from unseg_studio.project.batch import Outcome, propose, unproposed
-from unseg_studio.segmenters import Segmenter, resolve_device
+from unseg_studio.segmenters import Segmenter, make_segmenter, resolve_device
+from unseg_studio.segmenters.models import keep, load
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,22 @@ def run_apply(
         n_left = len(project.images()) - len(images)
     n_kept = sum(outcome.is_kept for outcome in outcomes)
     return Tally(n_kept, sum(bool(outcome.problem) for outcome in outcomes), n_left)
+
+
+def segmenter_of_model(path: Path, name: str) -> Segmenter:
+    """What proposes with a model of a project, or with the model in a file.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is none, or it cannot be read; in a sentence.
+    """
+    if Path(name).is_file():
+        model = load(name)
+        digest = keep(model)
+        return make_segmenter(model.method, **{**model.parameters, "model": digest})
+    with Project.open(path, read_only=True) as project:
+        return project.trained.named(name).segmenter
 
 
 def _tell(counter: Counter, outcome: Outcome) -> None:

@@ -9,27 +9,27 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from unseg_studio.cli.console import Reporter
 from unseg_studio.cli.folder import ready_folder
 from unseg_studio.cli.guidance import Guidance
 from unseg_studio.data import (
-    FIRST_CLUSTER,
     NOTHING,
     Annotation,
     Category,
     Image,
+    Mosaic,
+    Tile,
+    heap,
     new_category,
-    read_image,
+    open_image,
     regions_from_labels,
 )
-from unseg_studio.document import Context, Document, Fits, Run, joined_tables, solve
+from unseg_studio.data.labels import is_cluster
+from unseg_studio.document import Document, Fits, PartRun, Run, first_run, joined_tables
+from unseg_studio.document.state import fresh_state
 from unseg_studio.formats import CocoOptions, export, format_named, image_name
 from unseg_studio.segmenters import Estimate, Segmenter, resolve_device
 
-Labels = NDArray[np.int32]
 OnStep = Callable[[int, int], None]
 
 COCO_NAME = "annotations.json"
@@ -83,6 +83,7 @@ def run_batch(images: Sequence[Path], batch: Batch, reporter: Reporter) -> Outco
     OSError, ValueError
         If nothing can be written, or a setting is not accepted, in a sentence.
     """
+    heap.keep_little()
     images = tuple(dict.fromkeys(images))
     format_named(batch.format)
     resolve_device(batch.device)
@@ -94,7 +95,7 @@ def run_batch(images: Sequence[Path], batch: Batch, reporter: Reporter) -> Outco
     for path in images:
         reporter.begin(path.name)
         try:
-            annotation = annotated(read_image(path, batch.plane), batch, reporter.step)
+            annotation = annotated(open_image(path, batch.plane), batch, reporter.step)
         except (ValueError, OSError) as error:
             reporter.complain(str(error))
             continue
@@ -113,12 +114,10 @@ def annotated(image: Image, batch: Batch, on_step: OnStep) -> Annotation:
     drawn, scribbles = batch.guidance.drawn_on(image)
     start = batch.guidance.starting_labels(image)
     table, _ = joined_tables(drawn, start.categories if start else ())
-    job = Run(
-        image, batch.segmenter, scribbles, Context.empty(image.shape), batch.device, cold=True
-    )
-    labels = _settled(job, on_step)
+    state = fresh_state(image, table, batch.segmenter).changed(scribbles=scribbles)
+    labels = _settled(first_run(image, state, device=batch.device), on_step)
     if start:  # what its masks will hide needs no name
-        labels = np.where(start.labels > NOTHING, np.int32(NOTHING), labels)
+        labels = labels.mapped(_without, Mosaic.of(start.labels))
     labels, table = with_named_clusters(labels, table)
     document = Document(image, table, batch.segmenter)
     document.set_scribbles(scribbles)
@@ -131,33 +130,37 @@ def annotated(image: Image, batch: Batch, on_step: OnStep) -> Annotation:
 
 
 def with_named_clusters(
-    labels: Labels, categories: tuple[Category, ...]
-) -> tuple[Labels, tuple[Category, ...]]:
+    labels: Mosaic, categories: tuple[Category, ...]
+) -> tuple[Mosaic, tuple[Category, ...]]:
     """Make a category of every cluster, the largest first.
 
     Numbered like this, "cluster 1" has the same id in every image of a batch, and one category
     table serves all of them.
     """
-    ids, sizes = np.unique(labels[labels >= FIRST_CLUSTER], return_counts=True)
+    clusters = sorted((-area, id_) for id_, area in labels.areas.items() if is_cluster(id_))
     taken = {category.name for category in categories}
     names = (name for number in count(1) if (name := f"cluster {number}") not in taken)
-    named = labels.copy()
-    for cluster, name in zip(ids[np.argsort(-sizes, kind="stable")], names, strict=False):
+    for (_, cluster), name in zip(clusters, names, strict=False):
         category = new_category(categories, name, "stuff")
         categories = (*categories, category)
-        named[labels == cluster] = category.id
-    return named, categories
+        labels = labels.replaced(cluster, category.id)
+    return labels, categories
 
 
-def _settled(job: Run, on_step: OnStep) -> Labels:
+def _without(labels: Tile, masks: Tile) -> Tile | None:
+    """Nothing where masks are."""
+    return None if masks.holds_only(NOTHING) else labels.marked(masks.mask(bool), NOTHING)
+
+
+def _settled(job: Run | PartRun, on_step: OnStep) -> Mosaic:
     """The labels at the end of a run; no other step is decoded, so they depend on nothing else."""
 
     def unwanted(estimate: Estimate) -> bool:
         on_step(estimate.step, estimate.total)
         return False
 
-    *_, last = (frame for frame in solve(job, Fits(), unwanted) if frame is not None)
-    return last.labels
+    *_, last = (frame for frame in job.results(Fits(), unwanted) if frame is not None)
+    return last.mosaic or Mosaic.of(last.labels)
 
 
 def _write_one(annotation: Annotation, batch: Batch) -> Path:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from unseg_studio.cli.console import complaint, passing
-from unseg_studio.cli.remembered import Remembered
 from unseg_studio.data import Annotation
 from unseg_studio.formats import (
     Agreement,
@@ -21,6 +20,7 @@ from unseg_studio.formats import (
     preflight_all,
     split,
 )
+from unseg_studio.formats.remembered import Remembered
 from unseg_studio.formats.table import part_path
 from unseg_studio.project import STATUSES, Project, Status
 from unseg_studio.project.entries import require_status

@@ -1,4 +1,4 @@
-"""The commands about projects: make one, propose, import, export."""
+"""The commands about projects: make one, train, propose, import, export."""
 
 from __future__ import annotations
 
@@ -101,6 +101,9 @@ def apply(
     backbone: Backbone = None,
     weights: Weights = None,
     settings: Settings = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model that was trained on this project, or its file.")
+    ] = None,
     only: Annotated[
         str | None,
         typer.Option(
@@ -118,13 +121,20 @@ def apply(
 
     Every proposal is kept at once: after Ctrl+C or a crash, the same command goes on with the rest.
     """
-    from unseg_studio.cli.apply import run_apply
+    from unseg_studio.cli.apply import run_apply, segmenter_of_model
     from unseg_studio.cli.settings import Asked, chosen_segmenter
 
     if only not in (None, "new"):
         raise ValueError(f"--only was given {only!r}; accepted is new. Leave it out for all.")
     asked = Asked(k, k_less, sensitivity, backbone, weights)
-    segmenter = chosen_segmenter(method, preset, asked=asked, settings=settings or ())
+    if model is None:
+        segmenter = chosen_segmenter(method, preset, asked=asked, settings=settings or ())
+    elif method or preset or settings or asked != Asked():
+        raise ValueError(
+            "--model was given with a method or parameters; a model has its own. Leave them out."
+        )
+    else:
+        segmenter = segmenter_of_model(project, model)
     tally = run_apply(
         project, segmenter, only_new=only == "new", device=device, n_processes=processes
     )
@@ -134,6 +144,38 @@ def apply(
     )
     if tally.n_failed:
         raise typer.Exit(BAD_INPUT)
+
+
+@commands.command()
+def train(
+    project: ProjectFile,
+    method: Annotated[str, typer.Option(help="One that learns from many images.")],
+    preset: Preset = None,
+    k: K = None,
+    backbone: Backbone = None,
+    weights: Weights = None,
+    settings: Settings = None,
+    name: Annotated[str, typer.Option(help="Of the model; the method and a number if not.")] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A file for the model, besides the project.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Learn one set of clusters from all images of a project that are not rejected.
+
+    After Ctrl+C or a crash, the same command goes on where it stopped. `apply --model` then labels
+    all images.
+    """
+    from unseg_studio.cli.settings import Asked, chosen_segmenter
+    from unseg_studio.cli.training import run_training
+
+    asked = Asked(k, backbone=backbone, weights=weights)
+    segmenter = chosen_segmenter(method, preset, asked=asked, settings=settings or ())
+    trained, skipped = run_training(project, segmenter, name=name, out=out, device=device)
+    _listed(skipped)
+    score = trained.facts.get("score")
+    told = f", views agree by {score:.3f}" if isinstance(score, float) else ""
+    result(f"{project}: model {trained.name!r} from {trained.facts['n_images']} images{told}")
 
 
 @commands.command(

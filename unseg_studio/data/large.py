@@ -133,7 +133,8 @@ class LargeImage(Image):
     def opened(cls, levels: Levels) -> LargeImage:
         """Take an open plane and look at a few places of it for the value range."""
         pixels = cast("NDArray[np.generic]", LazyPixels(levels))
-        return cls(pixels, levels.source, estimate_value_range(glance(levels)), levels)
+        few = glance(levels) if levels.dtype != np.uint8 else np.zeros((1, 1, 1), np.uint8)
+        return cls(pixels, levels.source, estimate_value_range(few), levels)
 
     def sample(self, n: int) -> NDArray[np.generic]:
         """Small places from all over the plane, side by side, in every channel."""

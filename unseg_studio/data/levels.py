@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, get_ident
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
 from unseg_studio.data.accepted import UnreadableImageError, damaged
-from unseg_studio.data.boxes import Box
+from unseg_studio.data.boxes import Box, size_of
 from unseg_studio.data.channels import Pixels
 from unseg_studio.data.grids import ArrayGrid, Grid, TileCache, assembled
 from unseg_studio.data.image import Image, Source, estimate_value_range, shrunk
 
-CACHE_BYTES = 64 * 2**20
+CACHE_BYTES = 16 * 2**20
 """Decoded tiles that are kept."""
 
 _BAND = 2_000_000
 """About so many pixels are read at once for an overview."""
+
+
+_PATIENCE_S = 10.0
+"""Who waits for a level that another thread makes reads for itself after so long."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Filling:
+    """A level of the whole plane that a thread is making."""
+
+    step: int
+    thread: int = field(default_factory=get_ident)
+    done: Event = field(default_factory=Event)
 
 
 class Levels:
@@ -52,6 +67,7 @@ class Levels:
         self._resources = resources or ExitStack()
         self.in_memory: Image | None = None
         self._cache = TileCache(CACHE_BYTES)
+        self._filling: _Filling | None = None
 
     @classmethod
     def of(cls, image: Image) -> Levels:
@@ -165,6 +181,7 @@ class Levels:
             1 or more; powers of two are those of most files.
         """
         rows, cols = _inside(box, self.shape)
+        self._wait_for_filling(size_of((rows, cols)), step)
         level, factor = self._level_of(step)
         left, right = cols.start // factor, -(-cols.stop // factor)
         bands = [
@@ -175,6 +192,13 @@ class Levels:
             for top, stop in self._bands(rows, cols, level, step=step, factor=factor)
         ]
         return bands[0] if len(bands) == 1 else np.concatenate(bands)
+
+    def _wait_for_filling(self, size: tuple[int, int], step: int) -> None:
+        """Let who makes a level of the whole end where most of it is asked for: decode once."""
+        filling = self._filling
+        is_most = size[0] * size[1] > self.shape[0] * self.shape[1] / 2
+        if filling and is_most and step % filling.step == 0 and filling.thread != get_ident():
+            filling.done.wait(_PATIENCE_S)
 
     def _bands(
         self, rows: slice, cols: slice, level: int, *, step: int, factor: int
@@ -203,7 +227,8 @@ class Levels:
     def filled(self, step: int) -> Iterator[Pixels]:
         """The whole plane with the mean of every `step` x `step` pixels, band by band.
 
-        Once it is complete it is a level of its own, kept in memory.
+        Once it is complete it is a level of its own, kept in memory. Others that ask for most of
+        the plane at such a step meanwhile wait for that.
 
         Yields
         ------
@@ -215,11 +240,16 @@ class Levels:
         unit = self._grids[level].tile[0] * factor
         rows = max(1, 2 * _BAND * factor**2 // (width * unit)) * unit
         rows = -(-rows // step) * step
-        for top in range(0, height, rows):
-            band = self.shrunk((slice(top, top + rows), slice(0, width)), step)
-            small[top // step : top // step + len(band)] = band[: len(small) - top // step]
-            yield small
-        self._grids = (*self._grids, ArrayGrid(small))
+        self._filling = filling = _Filling(step)
+        try:
+            for top in range(0, height, rows):
+                band = self.shrunk((slice(top, top + rows), slice(0, width)), step)
+                small[top // step : top // step + len(band)] = band[: len(small) - top // step]
+                yield small
+            self._grids = (*self._grids, ArrayGrid(small))
+        finally:
+            self._filling = None
+            filling.done.set()
 
     def level_for(self, side: int) -> int:
         """The smallest level whose longer side has at least so many pixels, else the first."""

@@ -179,7 +179,7 @@ class Mosaic:
             tile = self.tiles[number]
             different = patch.mask[part] & (tile.window(inside) != values[part])
             if different.any():
-                mask = np.zeros(tile.pattern.index.shape, bool)
+                mask = np.zeros(tile.pattern.size, bool)
                 mask[inside] = different
                 if np.ndim(ids) == 0:
                     changes[number] = tile.marked(mask, int(values.flat[0]))

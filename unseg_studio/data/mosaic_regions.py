@@ -71,6 +71,8 @@ class _Pieces:
     @classmethod
     def of(cls, labels: Mosaic, id_: int, connectivity: Connectivity) -> _Pieces:
         found, above = cls(), np.full(labels.shape[1] + 2, -1, np.int32)
+        if not labels.holds(id_):
+            return found
         n_across = -(-labels.shape[1] // SIDE)
         for first in range(0, len(labels.tiles), n_across):
             rows = [
@@ -89,9 +91,9 @@ class _Pieces:
     ) -> Numbers:
         """Which piece each pixel of a tile is in, -1 where in none; the pieces are added."""
         tile, (rows, cols) = labels.tiles[number], labels.box_of(number)
-        size = tile.pattern.index.shape
+        size = tile.pattern.size
         if not tile.holds(id_):
-            return np.full(size, -1, np.int32)
+            return np.broadcast_to(np.int32(-1), size)
         if tile.holds_only(id_):
             return self._whole((rows, cols))
         _, parts, stats, _ = cv2.connectedComponentsWithStats(
@@ -109,8 +111,9 @@ class _Pieces:
         """A tile that is one piece."""
         number, (height, width) = len(self.pieces), size_of(box)
         self.parents.append(number)
-        self.pieces.append(_Piece(box, np.ones((height, width), bool), height * width))
-        return np.full((height, width), number, np.int32)
+        mask = np.broadcast_to(np.True_, (height, width))
+        self.pieces.append(_Piece(box, mask, height * width))
+        return np.broadcast_to(np.int32(number), (height, width))
 
     def _join(self, one: Numbers, other: Numbers, connectivity: Connectivity) -> None:
         """Pieces hang together where two lines that touch hold them side by side."""

@@ -268,8 +268,8 @@ def _checked(image: ZarrImage) -> ZarrImage:
     axes, first = image.axes, image.arrays[0]
     if len(axes) != len(first.shape) or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
         raise UnreadableImageError(
-            f"{image.path} stores the axes {axes!r} of shape {first.shape}; accepted are images "
-            "with one Y and one X axis. Save single planes instead."
+            f"{image.path} stores the axes {axes!r:.80} of shape {first.shape}; accepted are "
+            "images with one Y and one X axis. Save single planes instead."
         )
     if prod(image.stack_axes.values()) > MAX_PLANES:
         raise UnreadableImageError(

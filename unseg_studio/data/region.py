@@ -39,7 +39,7 @@ class Region:
     @property
     def area(self) -> int:
         """Pixel count."""
-        return int(self.patch.mask.sum())
+        return int(np.count_nonzero(self.patch.mask))
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -72,6 +72,8 @@ class Annotation:
         How the masks were made (method, parameters, seed, versions): written beside them.
     subset : str
         Part of a split data set that the image belongs to, "train" or "val"; empty without a split.
+    unnamed : dict of int to int
+        Pixels of each cluster without a name, which no region holds.
     """
 
     shape: tuple[int, int]
@@ -80,6 +82,7 @@ class Annotation:
     regions: tuple[Region, ...]
     provenance: dict[str, object] = field(default_factory=dict)
     subset: str = ""
+    unnamed: dict[int, int] = field(default_factory=dict)
 
     def labels(self) -> NDArray[np.int32]:
         """The regions painted into one `(H, W)` int32 map; later regions cover earlier ones."""

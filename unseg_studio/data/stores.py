@@ -150,7 +150,7 @@ def safe_key(key: str, path: Path) -> str:
     """
     if _UNSAFE.search(key):
         raise UnreadableImageError(
-            f"{path} says that a part of it lies in {key!r}; accepted are parts inside of it. "
+            f"{path} says that a part of it lies in {key!r:.80}; accepted are parts inside of it. "
             "Copy the image again from where it came from."
         )
     return key

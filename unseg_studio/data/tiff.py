@@ -130,7 +130,7 @@ class Layout:
         layout = cls(series, series.axes, path)
         if series.axes.count("Y") != 1 or series.axes.count("X") != 1:
             raise UnreadableImageError(
-                f"{path} stores the axes {series.axes!r} of shape {series.shape}; accepted are "
+                f"{path} stores the axes {series.axes!r:.80} of shape {series.shape}; accepted are "
                 "images with one Y and one X axis. Save single planes instead."
             )
         if 0 in series.shape:

@@ -62,7 +62,7 @@ def require_harmless_ome(xml: str, path: Path) -> None:
     for name in re.findall(r'FileName\s*=\s*["\']([^"\']*)', xml):
         if re.search(r"[\\/:]|^\.\.$", name):
             raise UnreadableImageError(
-                f"{path} says that parts of it lie in {name!r}; accepted are files beside it. "
+                f"{path} says that parts of it lie in {name!r:.80}; accepted are files beside it. "
                 "Save it as one file, or move the parts into the same folder."
             )
     for pixels in re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", xml):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ Ids = NDArray[np.int32]
 Index = NDArray[np.uint8 | np.uint16]
 IndexType = type[np.uint8] | type[np.uint16]
 Mask = NDArray[np.bool_]
+_Value = TypeVar("_Value", bound=np.generic)
 
 _FEW = 256
 """So many different things fit into a byte."""
@@ -43,6 +44,11 @@ class Pattern:
     def __post_init__(self) -> None:
         self.index.setflags(write=False)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.index.shape[0], self.index.shape[1]
+
     @cached_property
     def counts(self) -> list[int]:
         """How many pixels each thing has."""
@@ -50,6 +56,71 @@ class Pattern:
             return list(map(int, np.bincount(self.index.ravel())))
         counts = cv2.calcHist([self.index], [0], None, [_FEW], [0, _FEW])
         return list(map(int, counts.ravel()))
+
+    def at(self, row: int, col: int) -> int:
+        """What one pixel is."""
+        return int(self.index[row, col])
+
+    def crossing(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Index:
+        """What the pixels are where rows and columns cross, `(h, w)`."""
+        # One axis after the other: three times as quick as picking single pixels.
+        return self.index.take(rows, axis=0).take(cols, axis=1)
+
+    def differing(self, other: Pattern | Blocks) -> Mask:
+        """Where another one has something else, `(h, w)` bool."""
+        return np.not_equal(self.index, other.index, dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """A pattern of squares of pixels, of which one value each is in memory.
+
+    So are the labels of a large image where it is worked on at a coarser step.
+
+    Parameters
+    ----------
+    small : ndarray, uint8 or uint16
+        What each square is. Becomes read-only.
+    step : int
+        Pixels along a square; those at the lower and right edge may be cut off.
+    size : (int, int)
+        Height and width of the whole in pixels.
+    """
+
+    small: Index
+    step: int
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        self.small.setflags(write=False)
+
+    @property
+    def index(self) -> Index:
+        """The whole pattern, made when it is asked for."""
+        return in_squares(self.small, self.step, self.size)
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """How many pixels each thing has."""
+        heights, widths = (
+            np.minimum(self.step, length - np.arange(0, length, self.step)) for length in self.size
+        )
+        areas = np.multiply.outer(heights, widths).ravel()
+        return list(map(int, np.bincount(self.small.ravel(), areas)))
+
+    def at(self, row: int, col: int) -> int:
+        """What one pixel is."""
+        return int(self.small[row // self.step, col // self.step])
+
+    def crossing(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Index:
+        """What the pixels are where rows and columns cross, `(h, w)`."""
+        return self.small.take(rows // self.step, axis=0).take(cols // self.step, axis=1)
+
+    def differing(self, other: Pattern | Blocks) -> Mask:
+        """Where another one has something else, `(h, w)` bool."""
+        if isinstance(other, Blocks) and other.step == self.step:
+            return in_squares(self.small != other.small, self.step, self.size)
+        return np.not_equal(self.index, other.index, dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +133,12 @@ class Tile:
     ----------
     palette : tuple of int
         An id may be there twice, and need not occur.
-    pattern : Pattern
+    pattern : Pattern or Blocks
         Index into the palette.
     """
 
     palette: tuple[int, ...]
-    pattern: Pattern
+    pattern: Pattern | Blocks
 
     @classmethod
     def of(cls, ids: Ids) -> Tile:
@@ -88,9 +159,17 @@ class Tile:
         return cls(tuple((occurring + lowest).tolist()), Pattern(table.take(shifted_ids)))
 
     @classmethod
+    def in_squares(cls, ids: Ids, step: int, *, size: tuple[int, int]) -> Tile:
+        """Take ids that are those of step x step pixels each, cut off to a (height, width)."""
+        if (ids == ids[0, 0]).all():
+            return cls.full(size, int(ids[0, 0]))
+        small = cls.of(ids)
+        return cls(small.palette, Blocks(small.pattern.index, step, size))
+
+    @classmethod
     def full(cls, size: tuple[int, int], id_: int) -> Tile:
         """One id everywhere."""
-        return cls((id_,), Pattern(np.zeros(size, np.uint8)))
+        return cls((id_,), _blank(size))
 
     # What it holds
 
@@ -119,13 +198,18 @@ class Tile:
         """Say whether some pixel has this id."""
         return id_ in self.palette and id_ in self.areas
 
+    def is_in_squares(self, step: int) -> bool:
+        """Say whether it shows nothing that is finer than squares of so many pixels."""
+        pattern = self.pattern
+        return len(self.areas) == 1 or (isinstance(pattern, Blocks) and pattern.step % step == 0)
+
     def holds_only(self, id_: int) -> bool:
         """Say whether every pixel has this id."""
-        return self.palette[self.pattern.index[0, 0]] == id_ and len(self.areas) == 1
+        return self.at(0, 0) == id_ and len(self.areas) == 1
 
     def at(self, row: int, col: int) -> int:
         """The id of one pixel."""
-        return self.palette[int(self.pattern.index[row, col])]
+        return self.palette[self.pattern.at(row, col)]
 
     def window(self, box: Box) -> Ids:
         """The ids of a rectangle, `(h, w)` int32."""
@@ -133,9 +217,7 @@ class Tile:
 
     def sampled(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Ids:
         """The ids where rows and columns cross, `(h, w)` int32."""
-        # One axis after the other: three times as quick as picking single pixels.
-        index = self.pattern.index.take(rows, axis=0).take(cols, axis=1)
-        return _looked_up(self.palette, index)
+        return _looked_up(self.palette, self.pattern.crossing(rows, cols))
 
     def mask(self, wanted: Callable[[int], bool]) -> Mask:
         """Where the ids are that are wanted, `(h, w)` bool."""
@@ -159,7 +241,7 @@ class Tile:
         palette = self.palette if known else (*self.palette, id_)
         if len(palette) > _FEW:
             return Tile.of(np.where(mask, np.int32(id_), self.ids))
-        index = self.pattern.index.copy()
+        index = self.pattern.index.astype(np.uint8)
         np.copyto(index, np.uint8(palette.index(id_)), where=mask)
         return Tile(palette, Pattern(index))
 
@@ -179,11 +261,11 @@ class Tile:
 
     def differs(self, other: Tile) -> Mask:
         """Where the ids are different, `(h, w)` bool."""
-        if self.pattern is other.pattern:
+        if self.pattern is other.pattern and len(self.palette) == len(other.palette):
             pairs = zip(self.palette, other.palette, strict=True)
             return _marked([one != two for one, two in pairs], self.pattern.index)
-        if self.palette == other.palette and self.pattern.index.dtype == other.pattern.index.dtype:
-            return np.not_equal(self.pattern.index, other.pattern.index, dtype=bool)
+        if self.palette == other.palette:
+            return self.pattern.differing(other.pattern)
         return np.not_equal(self.ids, other.ids)
 
     def equals(self, other: Tile) -> bool:
@@ -191,9 +273,23 @@ class Tile:
         return self is other or not self.differs(other).any()
 
 
+def in_squares(small: NDArray[_Value], step: int, size: tuple[int, int]) -> NDArray[_Value]:
+    """Every value as step x step pixels, cut off to a (height, width)."""
+    if step == 1:
+        return small
+    tall = small.repeat(step, axis=0)[: size[0]]
+    return np.ascontiguousarray(tall.repeat(step, axis=1)[:, : size[1]])
+
+
 def index_type(n_things: int) -> IndexType:
     """The type of the index into a palette of so many."""
     return np.uint8 if n_things <= _FEW else np.uint16
+
+
+@lru_cache(maxsize=16)
+def _blank(size: tuple[int, int]) -> Pattern:
+    """One thing everywhere; shared, since most tiles of most planes are so."""
+    return Pattern(np.zeros(size, np.uint8))
 
 
 def _looked_up(values: Sequence[int], index: Index, dtype: type[Any] = np.int32) -> NDArray[Any]:

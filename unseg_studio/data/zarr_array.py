@@ -169,7 +169,7 @@ def _second(store: Store, key: str, meta: dict[str, Any]) -> ZarrArray:
 def _third(store: Store, key: str, meta: dict[str, Any]) -> ZarrArray:
     shape, grid = _lengths(store, meta, "shape"), meta["chunk_grid"]
     if grid["name"] != "regular":
-        raise _foreign(store, f"the chunk grid {grid['name']!r}")
+        raise _foreign(store, f"the chunk grid {grid['name']!r:.80}")
     chunks = _lengths(store, grid["configuration"], "chunk_shape")
     shards, codecs = None, meta["codecs"]
     if codecs[-1]["name"] == "sharding_indexed" and len(codecs) == 1:
@@ -218,7 +218,7 @@ def _codecs(store: Store, names: list[Any]) -> tuple[Codec, ...]:
     found = [codec_named(name) for name in names]
     unknown = [name for name, codec in zip(names, found, strict=True) if codec is None]
     if unknown:
-        raise _foreign(store, f"the codec {unknown[0]!r}")
+        raise _foreign(store, f"the codec {unknown[0]!r:.80}")
     return tuple(codec for codec in found if codec is not None)
 
 

@@ -6,7 +6,8 @@ from unseg_studio.document.document import Document, DocumentEvents, joined_tabl
 from unseg_studio.document.filmstrip import Filmstrip
 from unseg_studio.document.history import History, Record, Undoable
 from unseg_studio.document.live import PULL_MS, SOON_MS, Live, pull_ms
-from unseg_studio.document.solve import Fits, Frame, Run, solve
+from unseg_studio.document.recognition import Recognition, Taught, can_learn, can_teach
+from unseg_studio.document.solve import Fits, Frame, PartRun, Run, first_run, solve
 from unseg_studio.document.split import Parts, parts_of
 from unseg_studio.document.stack import LabelledPlane, PlaneStatus, Stack
 from unseg_studio.document.state import RunStatus, State
@@ -34,9 +35,11 @@ __all__ = [
     "Live",
     "Moment",
     "Origin",
+    "PartRun",
     "Parts",
     "PlaneIndex",
     "PlaneStatus",
+    "Recognition",
     "Record",
     "Run",
     "RunStatus",
@@ -44,12 +47,16 @@ __all__ = [
     "State",
     "Strip",
     "StripJob",
+    "Taught",
     "Thumbnail",
     "Undoable",
     "Variant",
     "Worker",
+    "can_learn",
+    "can_teach",
     "decode",
     "decoded",
+    "first_run",
     "joined_tables",
     "parts_of",
     "pull_ms",

@@ -265,7 +265,7 @@ class Teacher:
         if teachers not in self._known:
             origins = [self._origins[index] for index in teachers]
             ids = tuple(sorted({id_ for origin in origins for id_ in origin.state.shown.areas}))
-            self._known[teachers] = ids, learned([*_examples(origins, ids)])
+            self._known[teachers] = ids, learned([*examples_of(origins, ids)])
         return self._known[teachers]
 
     def _teachers(self, way: Way) -> tuple[PlaneIndex, ...]:
@@ -294,7 +294,7 @@ class Teacher:
             self._left[way.target] = left
 
 
-def _examples(origins: Iterable[Origin], ids: Ids) -> Iterator[Example]:
+def examples_of(origins: Iterable[Origin], ids: Ids) -> Iterator[Example]:
     """What the origins show, with the features of all standardised by the first one's."""
     standard = None
     for origin in origins:

@@ -38,7 +38,7 @@ from unseg_studio.data import (
     stroke_patch,
 )
 from unseg_studio.data.category import Kind
-from unseg_studio.data.labels import is_cluster
+from unseg_studio.data.labels import clusters_in, is_cluster
 from unseg_studio.data.region import Connectivity
 from unseg_studio.document import corrections
 from unseg_studio.document.corrections import Correction
@@ -499,6 +499,20 @@ class Document:
         if apart:
             self.events.history_changed.emit()
 
+    def begin_with(self, mosaic: Mosaic, uncertainty: Uncertainty | None = None) -> None:
+        """Show labels that came from another image, as if they were named here; no undo step.
+
+        Later runs leave them their categories, as they do with clusters that were named.
+        """
+        named = Edits(mosaic.replaced(NOTHING, UNEDITED))
+        self._become(self._state.changed(proposal=mosaic, named=named, uncertainty=uncertainty))
+
+    @property
+    def is_grounded(self) -> bool:
+        """Every pixel has been named: strokes need change no more than is around them."""
+        named = self._state.named.mosaic.areas
+        return UNEDITED not in named and not any(map(is_cluster, named))
+
     def look_back(
         self, live: Labels | Mosaic, step: int, *, uncertainty: Uncertainty | None = None
     ) -> None:
@@ -576,7 +590,10 @@ class Document:
             connectivity=connectivity,
         )
         made = provenance(self._state, device=device)
-        return Annotation(self.image.shape, self.image.source, self.categories, regions, made)
+        return Annotation(
+            self.image.shape, self.image.source, self.categories, regions, made,
+            unnamed=clusters_in(self.shown.areas),
+        )  # fmt: skip
 
     # How it is done
 

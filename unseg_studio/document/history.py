@@ -59,7 +59,7 @@ class _PackedTile:
 
 def _packed_tiles(tiles: tuple[Tile, ...]) -> list[_PackedTile]:
     return [
-        _PackedTile(tile.palette, tile.pattern.index.shape, compressed(tile.pattern.index))
+        _PackedTile(tile.palette, tile.pattern.size, compressed(tile.pattern.index))
         for tile in tiles
     ]
 

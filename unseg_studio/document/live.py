@@ -224,7 +224,8 @@ class Live:
     def _submit(self, job: Job) -> None:
         self._began = time.perf_counter()
         self._worker.submit(job)
-        self.document.report(RunStatus("preparing", n_labels=self.document.status.n_labels))
+        n_labels, told = self.document.status.n_labels, coarseness(self._sight)
+        self.document.report(RunStatus("preparing", n_labels=n_labels, message=told))
 
     def _show(self, frame: Frame) -> None:
         self._owes_cold, self._memory = False, None
@@ -238,6 +239,7 @@ class Live:
                 loss=frame.loss,
                 n_labels=frame.n_labels,
                 seconds=time.perf_counter() - self._began,
+                message=coarseness(frame.sight),
             )
         )
         if frame.is_last:
@@ -273,6 +275,16 @@ class Live:
             message=sentence(error),
         )
         self.document.report(status)
+
+
+def coarseness(sight: Sight | None) -> str:
+    """How coarsely a large image is worked on, in words for the person; empty where it is not."""
+    if sight is None or sight.step == 1:
+        return ""
+    return (
+        f"From afar, every {sight.step} x {sight.step} px of this large image are worked on as "
+        "one; zoom in to work at full resolution."
+    )
 
 
 def sentence(error: Exception) -> str:

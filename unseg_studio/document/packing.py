@@ -203,14 +203,14 @@ def _planes_of(
     ends = list(accumulate(counts.values(), initial=0))
     for name, (start, end) in zip(counts, pairwise(ends), strict=True):
         if name not in PLANES:
-            raise DamagedError(f"A step changes {name!r}, which is no plane.")
+            raise DamagedError(f"A step changes {name!r:.80}, which is no plane.")
         tiles = {n: _change_of(data, size_of(blank.box_of(n))) for n, data in pairs[start:end]}
         yield name, PlaneChange.of(tiles)
 
 
 def _require_undoable(names: set[str]) -> None:
     if strays := names.difference(UNDOABLE):
-        raise DamagedError(f"A step changes {sorted(strays)}, which is not known here.")
+        raise DamagedError(f"A step changes {sorted(strays)!s:.80}, which is not known here.")
 
 
 def _change_bytes(change: TileChange) -> bytes:

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib import metadata
 from typing import Any
 
-import unseg_studio
 from unseg_studio.data import Mosaic
 from unseg_studio.document.state import State
-
-_LIBRARIES = ("torch", "numpy", "opencv-python-headless", "scikit-image")
-
-
-def versions() -> dict[str, str]:
-    """Versions of the project and of the libraries that decide a result, as far as installed."""
-    found = {"unseg-studio": unseg_studio.__version__}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+from unseg_studio.version import versions
 
 
 def provenance(state: State, *, device: str) -> dict[str, Any]:

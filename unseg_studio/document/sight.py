@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from unseg_studio.data import NOTHING, UNMARKED, Box, Edits, Image, Mosaic, Scribbles, Tile
 from unseg_studio.data.boxes import grown, inside, overlap, size_of
 from unseg_studio.data.mosaic import SIDE
+from unseg_studio.data.tile import in_squares
 from unseg_studio.document.state import State
 from unseg_studio.refinement import Uncertainty
 
@@ -149,13 +150,27 @@ class Sight:
         news = self._news_fine(before, after) if self.step == 1 else self._news(before, after)
         tiles = {}
         for number, new, changes in news:
+            if self.step > 1 and self._is_free(whole, number, onto=onto, fills=fills):
+                tiles[number] = new
+                continue
             old, place = whole.proposal.tiles[number], onto.box_of(number)
-            mask = changes & self._open(old, place, fills=fills)
+            fine = in_squares(changes, self.step, size_of(place))
+            mask = fine & self._open(old, place, fills=fills)
             if self.step > 1:
                 new, mask = self._respectful(whole, number, new=new, mask=mask)
             if mask.any():
                 tiles[number] = _overlaid(onto.tiles[number], new, mask)
         return onto.with_tiles(tiles)
+
+    def _is_free(self, whole: State, number: int, *, onto: Mosaic, fills: bool) -> bool:
+        """Say whether a tile has nothing to keep, neither labels nor anything finer than a step."""
+        if whole.locks or not whole.scribbles.mosaic.tiles[number].holds_only(UNMARKED):
+            return False
+        if whole.proposal.tiles[number].holds_only(NOTHING):
+            return True
+        place = onto.box_of(number)
+        is_seen = not fills and overlap(self.seen, place) == place
+        return is_seen and onto.tiles[number].is_in_squares(self.step)
 
     def enlarged(self, part: Mosaic) -> Mosaic:
         """The ids of a part on a plane as large as the image, with nothing around them."""
@@ -170,19 +185,24 @@ class Sight:
                 yield number, new, new.differs(old)
 
     def _news(self, before: Mosaic, after: Mosaic) -> Iterator[tuple[int, Tile, Mask]]:
-        """The same, enlarged."""
+        """The same where a pixel of the part is a square; where it is different, by squares."""
         ids = after.array
         changes = ids != before.array
         grid = Mosaic.full(self.shape, NOTHING)
         for number in self._numbers:
-            rows, cols = (
-                np.arange(axis.start, axis.stop) // self.step
-                for axis in inside(grid.box_of(number), self.box)
-            )
-            coarse = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
-            if changes[coarse].any():
-                mask = changes[rows][:, cols]
-                yield number, _compact(ids[coarse], (rows - rows[0], cols - cols[0])), mask
+            place = grid.box_of(number)
+            part = self._part_of(place)
+            if changes[part].any():
+                tile = Tile.in_squares(ids[part], self.step, size=size_of(place))
+                yield number, tile, changes[part]
+
+    def _part_of(self, place: Box) -> Box:
+        """Where the pixels of a tile are among those that are worked on."""
+        rows, cols = (
+            slice(axis.start // self.step, -(-axis.stop // self.step))
+            for axis in inside(place, self.box)
+        )
+        return rows, cols
 
     def _open(self, old: Tile, place: Box, *, fills: bool) -> Mask:
         """Which pixels of a tile may change."""
@@ -220,16 +240,6 @@ def _tiles_around(seen: Box, margin: int, shape: tuple[int, int]) -> Box:
         for axis in grown(seen, margin, shape)
     )
     return grown((rows, cols), 0, shape)
-
-
-def _compact(ids: Labels, index: tuple[NDArray[np.intp], NDArray[np.intp]]) -> Tile:
-    """A tile of enlarged ids; tiles that hold one thing share their pattern."""
-    size = len(index[0]), len(index[1])
-    if (ids == ids[0, 0]).all():
-        return Tile.full(size, int(ids[0, 0]))
-    small = Tile.of(ids)
-    pattern = small.pattern.index[index[0]][:, index[1]]
-    return Tile(small.palette, type(small.pattern)(np.ascontiguousarray(pattern)))
 
 
 def _overlaid(old: Tile, new: Tile, mask: Mask) -> Tile:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import NOTHING, Image, Mosaic, Scribbles, Tile
+from unseg_studio.data import NOTHING, Image, Mosaic, Scribbles, Tile, heap, is_large
 from unseg_studio.document.decode import (
     Context,
     Decoded,
@@ -127,9 +127,12 @@ class Frame:
     uncertainty : Uncertainty or None
         How sure the labels are; None: unknown.
     mosaic : Mosaic or None
-        The labels in tiles, those shared that are as before; None: still to be compared.
+        The labels of the image in tiles, those shared that are as before; None: still to be
+        compared.
     sight : Sight or None
         What of a large image was worked on; None: all of the image.
+    part : Mosaic or None
+        With a `sight`, `labels` in tiles.
     """
 
     labels: NDArray[np.int32]
@@ -143,6 +146,7 @@ class Frame:
     uncertainty: Uncertainty | None = None
     mosaic: Mosaic | None = None
     sight: Sight | None = None
+    part: Mosaic | None = None
 
 
 class Fits:
@@ -158,6 +162,7 @@ class Fits:
         if self._part is None or self._part[0] is not image or self._part[1] != sight:
             self._part = None  # the old one goes first: both may not fit
             self.forget()
+            heap.give_back()
             self._part = image, sight, sight.image(image)
         return self._part[2]
 
@@ -320,7 +325,7 @@ class PartRun:
                 onto = self.sight.laid(self.state, before, after, onto=onto, fills=self.fills)
                 placed = self._placed(frame, onto)
             before = after
-            yield placed
+            yield replace(placed, part=after)
 
     def _unchanged(self) -> Frame:
         """Where nobody asked and there is nothing to segment, nothing happens."""
@@ -347,6 +352,13 @@ class PartRun:
         )
 
 
+def first_run(image: Image, state: State, *, device: str = "auto") -> Run | PartRun:
+    """The run from cold on the whole of an image, coarsely where that is large."""
+    if is_large(image.shape):
+        return PartRun(image, state, Sight.of(image.shape, None), device, cold=True)
+    return Run.of(image, state, device=device, cold=True)
+
+
 @dataclass(frozen=True, eq=False)
 class Preparation:
     """A job that shows nothing: what the first stroke on an image will need.
@@ -369,6 +381,8 @@ class Preparation:
             return
         guide = guide_of(image)
         for prepare in (lambda: guide.grid, lambda: guide.views, lambda: guide.halved):
+            if self.sight is not None:
+                heap.give_back()
             prepare()
             yield None
 

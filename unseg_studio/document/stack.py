@@ -30,6 +30,7 @@ from unseg_studio.data import (
     new_category,
     regions_from_labels,
 )
+from unseg_studio.data.labels import clusters_in
 from unseg_studio.document.carry import Carried, CarriedPlane, Carry, Origin, PlaneIndex
 from unseg_studio.document.document import Document
 from unseg_studio.document.provenance import provenance
@@ -94,7 +95,10 @@ class LabelledPlane:
         made: dict[str, object] = {"method": "carried"}
         if self.state is not None:
             made = provenance(self.state, device=device)
-        return Annotation(self.labels.shape, self.source, self.categories, regions, made)
+        return Annotation(
+            self.labels.shape, self.source, self.categories, regions, made,
+            unnamed=clusters_in(self.labels.areas),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -225,7 +225,8 @@ class RunStatus:
     seconds : float
         Since the run was asked for.
     message : str
-        A sentence for the person; after a failure: what happened and what to do.
+        A sentence for the person. After a failure: what happened and what to do; of a large image:
+        how coarsely it is worked on.
     """
 
     phase: Phase = "idle"

@@ -50,7 +50,7 @@ class Moment:
     @classmethod
     def of(cls, frame: Frame) -> Moment:
         """Keep a frame."""
-        known = frame.mosaic if frame.sight is None else None
+        known = frame.mosaic if frame.sight is None else frame.part
         packed = Packed(known or Mosaic.of(frame.labels))
         return cls(
             step=frame.step,

@@ -25,8 +25,9 @@ def segmenter_of(plain: Any) -> tuple[Segmenter, str]:
     if kind is None:
         standard = default_segmenter()
         return standard, (
-            f"The method {name!r} of this image is not known here, perhaps since a later version "
-            f"kept it; {standard.title} takes its place. Choose a method, or update the program."
+            f"The method {name!r:.80} of this image is not known here, perhaps since a later "
+            f"version kept it; {standard.title} takes its place. Choose a method, or "
+            "update the program."
         )
     return _with_accepted(kind, values if isinstance(values, Mapping) else {})
 

@@ -84,6 +84,10 @@ class Worker:
         """Run this next; whatever runs or waits is superseded."""
         self._supersede(job)
 
+    def adopt(self, fits: Fits) -> None:
+        """Begin warm, with what another worker has made and leaves alone from now on."""
+        self._fits = fits
+
     def cancel(self) -> None:
         """End the job at its next yield; nothing of it will be taken any more."""
         self._supersede(None)

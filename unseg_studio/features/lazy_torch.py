@@ -9,9 +9,12 @@ sleep, is as quick as spinning on an idle machine and stays quick on a busy one.
 from __future__ import annotations
 
 import importlib
+import linecache
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -81,13 +84,36 @@ def why_missing(error: Exception, *, platform: str = sys.platform) -> str:
 
 def _loaded() -> ModuleType | TorchMissingError:
     try:
-        module = importlib.import_module("torch")
+        with sources_forgotten():
+            module = importlib.import_module("torch")
     except Exception as error:  # what is half installed fails in many ways
         missing = TorchMissingError(why_missing(error))
         missing.__cause__ = error
         return missing
     vars(torch).update(vars(module))
     return module
+
+
+class _NewestOnly(dict[Any, Any]):
+    """Remembers what was put into it last."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.clear()
+        super().__setitem__(key, value)
+
+
+@contextmanager
+def sources_forgotten() -> Iterator[None]:
+    """Let Python keep no source text meanwhile.
+
+    PySide6 looks for its name in the source of every module that is imported after it, by a way
+    that keeps them all: those of torch take 40 MB.
+    """
+    kept, linecache.cache = linecache.cache, _NewestOnly()
+    try:
+        yield
+    finally:
+        linecache.cache = kept
 
 
 def _advice(error: Exception, platform: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.features.efficientnet import pyramid
+from unseg_studio.features.lazy_torch import torch
 
 SIDES = (224, 320, 480)
 """Longer sides of the image that the network sees, in pixels."""
@@ -45,12 +46,12 @@ def objectness(rgb: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.flo
     OSError
         If the bundled network cannot be loaded.
     """
-    loudness = np.mean([_loudness(rgb, side, shape) for side in SIDES], axis=0)
-    return np.asarray(SLOPE * loudness + AT_REST, np.float32)
+    lasts = (pyramid(rgb, side=side)[-1] for side in SIDES)
+    return np.asarray(np.mean([odds_of(last, shape) for last in lasts], axis=0), np.float32)
 
 
-def _loudness(rgb: NDArray[np.uint8], side: int, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Logarithm of the mean square of the last level."""
-    last = pyramid(rgb, side=side)[-1]
-    loud = last.square().mean(dim=0).clamp_min(LEAST).log().numpy()
-    return np.asarray(cv2.resize(loud, shape[::-1], interpolation=cv2.INTER_LINEAR))
+def odds_of(last: torch.Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The same at one size of the image only, whose last level, (C, h, w), is there already."""
+    loudness = last.square().mean(dim=0).clamp_min(LEAST).log().numpy()
+    resized = cv2.resize(loudness, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(SLOPE * resized + AT_REST, np.float32)

@@ -23,6 +23,9 @@ from unseg_studio.features.request import FeatureRequest
 PROJECTED = ("query", "key", "value")
 """In the order in which blocks project them."""
 
+LEAST = 1e-4
+"""Attention, as a multiple of the mean, below which it is none."""
+
 
 def features(network: Any, rgb: NDArray[np.uint8], wanted: FeatureRequest) -> torch.Tensor:
     """One facet of one block for each patch of an image.
@@ -49,6 +52,38 @@ def features(network: Any, rgb: NDArray[np.uint8], wanted: FeatureRequest) -> to
         found = found[0, network.num_prefix_tokens :].cpu()
     # a copy made outside of inference mode may be learned from
     return found.T.reshape(-1, rows, columns).clone(memory_format=torch.contiguous_format)
+
+
+def gaze(
+    network: Any, rgb: NDArray[np.uint8], wanted: FeatureRequest
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the class token says of an image, and where it looks; parameters as for `features`.
+
+    Returns
+    -------
+    summary : Tensor, (C,) float32, on the CPU
+        The class token after the block.
+    odds : Tensor, (h, w) float32, on the CPU
+        Logarithm of the block's attention of the class token to each patch, as a mean over the
+        heads; 0 where it is as much as if all patches had the same.
+    """
+    stride, side = wanted.stride or 1, wanted.side or 1
+    rows, columns = grid(rgb.shape, (side / stride) ** 2)
+    planes = _prepared(network, _resized(rgb, rows * stride, columns * stride))
+    with torch.inference_mode():
+        last, tokens, where = _before(network, _embedded(network, planes, stride), wanted)
+        query, key, _ = last.attn.qkv(last.norm1(tokens))[0].chunk(len(PROJECTED), dim=-1)
+        shares = _shares(query[0], key[network.num_prefix_tokens :], last.attn.num_heads)
+        summary = _through([last], tokens, where)[0, 0]
+        odds = (shares * len(shares)).clamp_min(LEAST).log().reshape(rows, columns)
+    return summary.cpu().clone(), odds.cpu().clone()
+
+
+def _shares(query: torch.Tensor, keys: torch.Tensor, n_heads: int) -> torch.Tensor:
+    """Attention of one query, (C,), to each of (N, C) keys: (N,), of sum 1."""
+    query, keys = query.reshape(n_heads, -1), keys.reshape(len(keys), n_heads, -1)
+    fits = torch.einsum("hd,nhd->hn", query, keys) / sqrt(query.shape[1])
+    return fits.softmax(dim=1).mean(dim=0)
 
 
 def grid(shape: tuple[int, ...], n_cells: float) -> tuple[int, int]:
@@ -86,15 +121,22 @@ def _embedded(network: Any, planes: torch.Tensor, stride: int) -> torch.Tensor:
 
 def _facet(network: Any, patches: torch.Tensor, wanted: FeatureRequest) -> torch.Tensor:
     """(1, N, C), with the tokens that stand before those of the patches."""
-    placed = network._pos_embed(patches)  # timm fits the embedding of places to the grid
-    first, turns = placed if isinstance(placed, tuple) else (placed, None)
-    where = {} if turns is None else {"rope": turns}
-    *before, last = network.blocks[: wanted.block + 1]
-    tokens = _through(before, network.norm_pre(first), where)
+    last, tokens, where = _before(network, patches, wanted)
     if wanted.facet == "token":
         return _through([last], tokens, where)
     projected: torch.Tensor = last.attn.qkv(last.norm1(tokens))
     return projected.chunk(len(PROJECTED), dim=-1)[PROJECTED.index(wanted.facet)]
+
+
+def _before(
+    network: Any, patches: torch.Tensor, wanted: FeatureRequest
+) -> tuple[Any, torch.Tensor, dict[str, torch.Tensor]]:
+    """The wanted block, the tokens that reach it, and what blocks want to know of places."""
+    placed = network._pos_embed(patches)  # timm fits the embedding of places to the grid
+    first, turns = placed if isinstance(placed, tuple) else (placed, None)
+    where = {} if turns is None else {"rope": turns}
+    *before, last = network.blocks[: wanted.block + 1]
+    return last, _through(before, network.norm_pre(first), where), where
 
 
 def _through(

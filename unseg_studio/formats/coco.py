@@ -211,7 +211,7 @@ def _region_entries(
                 "image_id": number,
                 "category_id": int(region.category),
                 "segmentation": _segmentation(patch, annotation.shape, options=options),
-                "area": int(patch.mask.sum()),
+                "area": int(np.count_nonzero(patch.mask)),
                 "bbox": list(geometry.box(patch)),
                 "iscrowd": 0,
             }

@@ -71,14 +71,25 @@ def filled(patch: Patch, *, touching: bool) -> Patch:
         Whether pixels that touch at a corner close a ring. They do for `pixel_polygons`, they do
         not for `edge_polygons`, whose rings leave a way through.
     """
+    if not has_holes(patch, touching=touching):
+        return patch
     outside = np.pad(~patch.mask, 1, constant_values=True).view(np.uint8)
     _, parts = cv2.connectedComponents(outside, connectivity=4 if touching else 8)
     return Patch(patch.rows, patch.cols, parts[1:-1, 1:-1] != parts[0, 0])
 
 
 def has_holes(patch: Patch, *, touching: bool) -> bool:
-    """Say whether `filled` would add a pixel."""
-    return bool((filled(patch, touching=touching).mask != patch.mask).any())
+    """Say whether `filled` would add a pixel; from outlines, in a fraction of the time."""
+    mask = np.ascontiguousarray(patch.mask).view(np.uint8)
+    if not mask.size or not _n_outlines(mask, inner=True):
+        return False  # not even one that pixels close which touch at a corner
+    return touching or _n_outlines(np.pad(1 - mask, 1, constant_values=1), inner=False) > 1
+
+
+def _n_outlines(mask: NDArray[np.uint8], *, inner: bool) -> int:
+    """How many parts, pixels that touch at a corner together, or how many holes in them."""
+    _, levels = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return 0 if levels is None else int(np.count_nonzero((levels[0, :, 3] >= 0) == inner))
 
 
 def overlap(one: Patch, other: Patch) -> tuple[int, int]:

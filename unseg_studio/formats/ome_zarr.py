@@ -313,7 +313,8 @@ def _chosen(store: FolderStore) -> tuple[str, tuple[str, ...]]:
         )
     name = NAME if NAME in names else names[0]
     others = [other for other in names if other != name]
-    note = f"Of {len(names)} label images {name!r} is read; the others are {', '.join(others[:5])}."
+    listed = ", ".join(f"{other!s:.80}" for other in others[:5])
+    note = f"Of {len(names)} label images {name!r:.80} is read; the others are {listed}."
     return (f"{base}/{name}" if base else name), ((note,) if others else ())
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unseg_studio.data import Annotation, Category
 from unseg_studio.formats import geometry
 from unseg_studio.formats.atomic import write_folder
-from unseg_studio.formats.base import Finding, Format, StartingLabels, image_name
+from unseg_studio.formats.base import Finding, Format, Opened, StartingLabels, image_name
 from unseg_studio.formats.indices import Row, starting_labels
 from unseg_studio.formats.naming import Register, holds, stem_of
 from unseg_studio.formats.pixels import painted, rgb_png
@@ -149,15 +149,47 @@ def read_panoptic(path: str | Path, *, shape: Shape, file_name: str = "") -> Sta
     ValueError
         If it is not COCO panoptic, is damaged or knows no such image.
     """
-    for file in _tables(Path(path)):
+    return open_panoptic(path)(shape=shape, file_name=file_name)
+
+
+def open_panoptic(path: str | Path) -> Opened:
+    """Read the tables, to ask them about one image after the other; see `read_panoptic`."""
+    tables = [_Table.of(file) for file in _tables(Path(path))]
+
+    def about(*, shape: Shape, file_name: str = "") -> StartingLabels:
+        for table in tables:
+            described = table.described(file_name)
+            if described is not None:
+                return _labels(table, described, shape)
+        raise ValueError(
+            f"{path} knows no image {file_name!r}; accepted are files that list it. Choose the one "
+            "that belongs to this image."
+        )
+
+    return about
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """One JSON file, and what it says of each image by the stem of its name."""
+
+    file: Path
+    content: Entry
+    by_stem: dict[str, Entry]
+
+    @classmethod
+    def of(cls, file: Path) -> _Table:
         content = _parsed(file)
-        described = _described_in(content, file_name)
-        if described is not None:
-            return _labels(file, content, described, shape)
-    raise ValueError(
-        f"{path} knows no image {file_name!r}; accepted are files that list it. Choose the one "
-        "that belongs to this image."
-    )
+        first: dict[str, Entry] = {}
+        for entry in content["annotations"]:
+            first.setdefault(stem_of(str(entry.get("file_name", ""))), entry)
+        return cls(file, content, first)
+
+    def described(self, file_name: str) -> Entry | None:
+        """The entry of an image; the only one where nobody asked for a name."""
+        entries: list[Entry] = self.content["annotations"]
+        alone = entries[0] if len(entries) == 1 and not file_name else None
+        return self.by_stem.get(stem_of(file_name), alone)
 
 
 def _tables(path: Path) -> list[Path]:
@@ -184,16 +216,8 @@ def _parsed(file: Path) -> Entry:
     return content  # type: ignore[no-any-return]
 
 
-def _described_in(content: Entry, file_name: str) -> Entry | None:
-    entries: list[Entry] = content["annotations"]
-    wanted = stem_of(file_name)
-    named = [e for e in entries if stem_of(str(e.get("file_name", ""))) == wanted]
-    if named:
-        return named[0]
-    return entries[0] if len(entries) == 1 and not file_name else None
-
-
-def _labels(file: Path, content: Entry, described: Entry, shape: Shape) -> StartingLabels:
+def _labels(table: _Table, described: Entry, shape: Shape) -> StartingLabels:
+    file = table.file
     image = file.with_suffix("") / Path(str(described["file_name"]).replace("\\", "/")).name
     colors = read_colors(image, shape=shape)
     segments = np.zeros(shape, np.int32)
@@ -201,7 +225,7 @@ def _labels(file: Path, content: Entry, described: Entry, shape: Shape) -> Start
         segments |= colors[..., channel].astype(np.int32) << 8 * channel
     try:
         known = {int(info["id"]): int(info["category_id"]) for info in described["segments_info"]}
-        rows = {int(entry["id"]): _row(entry) for entry in content["categories"]}
+        rows = {int(entry["id"]): _row(entry) for entry in table.content["categories"]}
         values = _categories_of(segments, known)
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise ValueError(
@@ -253,6 +277,7 @@ PANOPTIC = Format(
     write_panoptic,
     read_panoptic,
     check_panoptic,
+    open=open_panoptic,
     is_folder=True,
     splits=True,
     recognises=recognises,

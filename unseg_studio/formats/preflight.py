@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
-from unseg_studio.data import FIRST_CLUSTER, Annotation, Category
+from unseg_studio.data import Annotation, Category
 from unseg_studio.formats import geometry
 from unseg_studio.formats.base import Finding, Format, Severity, image_name
 from unseg_studio.formats.table import format_named, options_for
@@ -26,7 +27,6 @@ def preflight(
     format: str = "coco",
     *,
     options: Any = None,
-    areas: Mapping[int, int] | None = None,
     target: str | None = None,
 ) -> tuple[Finding, ...]:
     """Tell what would be left out or changed if this were exported now.
@@ -39,8 +39,6 @@ def preflight(
         A key of `FORMATS`.
     options : object or None
         An instance of the format's options; None for its defaults.
-    areas : mapping or None
-        Pixels of each id that is shown, to count the clusters without a name, which are left out.
     target : str or None
         A key of `TARGETS`: the tool that will read the file, to tell what it rejects or changes.
 
@@ -59,7 +57,7 @@ def preflight(
     tool = target_named(target) if target else None
     found = [
         *_about_content(annotation),
-        *_about_clusters(areas or {}),
+        *_about_clusters(annotation),
         *_about_regions(annotation),
         *chosen.check(annotation, options),
         *(Finding("note", sentence) for sentence in chosen.losses),
@@ -130,7 +128,6 @@ def preflight_all(
     options: Any = None,
     *,
     target: str | None = None,
-    areas: Callable[[Annotation], Mapping[int, int] | None] = lambda _: None,
 ) -> Preflight:
     """Tell what an export of these images would write; asked for one by one.
 
@@ -140,8 +137,6 @@ def preflight_all(
         What would be written.
     format, options, target
         As for `preflight`.
-    areas : callable
-        Gives the pixels of each id that is shown of an image, as for `preflight`, or None.
 
     Raises
     ------
@@ -150,10 +145,30 @@ def preflight_all(
     """
     count = _Count()
     for annotation in annotations:
-        shown = areas(annotation) or {}
-        found = preflight(annotation, format, options=options, areas=shown, target=target)
-        count.add(annotation, found, n_clusters=len(_clusters_in(shown)))
+        found = preflight(annotation, format, options=options, target=target)
+        count.add(_Seen.of(annotation, found))
     return count.told(format_named(format))
+
+
+class _Seen(NamedTuple):
+    """What counts of one image."""
+
+    bare: Annotation
+    categories: tuple[int, ...]
+    areas: tuple[int, ...]
+    n_with_holes: int
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, annotation: Annotation, findings: tuple[Finding, ...]) -> _Seen:
+        patches = [geometry.tight(region.patch) for region in annotation.regions]
+        return cls(
+            replace(annotation, regions=()),
+            tuple(region.category for region in annotation.regions),
+            tuple(region.area for region in annotation.regions),
+            sum(geometry.has_holes(patch, touching=False) for patch in patches),
+            findings,
+        )
 
 
 class _Count:
@@ -171,36 +186,36 @@ class _Count:
         self._n_tiny = self._n_with_holes = 0
         self._found: dict[tuple[Severity, str], tuple[str, int]] = {}
 
-    def add(self, annotation: Annotation, found: Iterable[Finding], *, n_clusters: int = 0) -> None:
+    def add(self, image: _Seen) -> None:
         """Take one image into account."""
-        name = image_name(annotation.source)
+        name = image_name(image.bare.source)
         self._names[name] += 1
-        self._n_unnamed += n_clusters > 0
-        if annotation.subset:
-            self._parts[annotation.subset] += 1
-        self._add_regions(annotation, name)
-        for finding in found:
+        self._n_unnamed += bool(image.bare.unnamed)
+        if image.bare.subset:
+            self._parts[image.bare.subset] += 1
+        self._add_regions(image, name)
+        for finding in image.findings:
             # The same sentence with other figures is the same finding.
             key = finding.severity, re.sub(r"[\d.]+|'[^']*'", "#", finding.sentence)
             first, n = self._found.get(key, (finding.sentence, 0))
             self._found[key] = first, n + 1
 
-    def _add_regions(self, annotation: Annotation, name: str) -> None:
-        self._categories.update({category.id: category for category in annotation.categories})
-        names = {category.id: category.name for category in annotation.categories}
+    def _add_regions(self, image: _Seen, name: str) -> None:
+        categories = image.bare.categories
+        self._categories.update({category.id: category for category in categories})
+        names = {category.id: category.name for category in categories}
         for known in names.values():
             for counter in (self._regions, self._images, self._pixels):
                 counter[known] += 0
-        used = [names.get(region.category, "") for region in annotation.regions]
+        used = [names.get(category, "") for category in image.categories]
         self._regions.update(used)
         self._images.update(set(used))
         if not used:
             self._without.append(name)
-        self._n_tiny += sum(region.area < TINY for region in annotation.regions)
-        patches = [geometry.tight(region.patch) for region in annotation.regions]
-        self._n_with_holes += sum(geometry.has_holes(p, touching=False) for p in patches)
-        for region in annotation.regions:
-            self._pixels[names.get(region.category, "")] += region.area
+        self._n_tiny += sum(area < TINY for area in image.areas)
+        self._n_with_holes += image.n_with_holes
+        for category, area in zip(used, image.areas, strict=True):
+            self._pixels[category] += area
 
     def told(self, format_: Format) -> Preflight:
         """What there is to say after the last image."""
@@ -254,20 +269,15 @@ def _about_content(annotation: Annotation) -> Iterator[Finding]:
         yield Finding("note", f"Categories without a region in this image: {listed}.")
 
 
-def _about_clusters(areas: Mapping[int, int]) -> Iterator[Finding]:
-    clusters = _clusters_in(areas)
-    n = len(clusters)
+def _about_clusters(annotation: Annotation) -> Iterator[Finding]:
+    n = len(annotation.unnamed)
     if n:
-        share = sum(clusters.values()) / sum(areas.values())
+        share = sum(annotation.unnamed.values()) / math.prod(annotation.shape)
         yield Finding(
             "warning",
             f"{n} cluster{'s' * (n > 1)} without a name, {share:.0%} of the image, will be left "
             "out; give a cluster a category to export it.",
         )
-
-
-def _clusters_in(areas: Mapping[int, int]) -> dict[int, int]:
-    return {id_: pixels for id_, pixels in areas.items() if id_ >= FIRST_CLUSTER}
 
 
 def _about_regions(annotation: Annotation) -> Iterator[Finding]:

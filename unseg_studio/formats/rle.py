@@ -6,6 +6,7 @@ the region and not with the image.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,7 +47,8 @@ def _runs_of(patch: Patch, height: int) -> tuple[NDArray[np.int64], NDArray[np.i
     """Where runs start and end, counted column after column of the plane; none spans two."""
     rows, cols = patch.mask.shape
     apart = np.zeros((cols, rows + 1), bool)  # one pixel of nothing ends every column
-    apart[:, :rows] = patch.mask.T
+    if patch.mask.size:  # OpenCV turns a plane several times as quick as numpy
+        apart[:, :rows] = cv2.transpose(np.ascontiguousarray(patch.mask).view(np.uint8))
     flat = apart.ravel()
     turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     if flat.size and flat[0]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from unseg_studio.data import Annotation, Mosaic
+from unseg_studio.data.ordered import in_order
 from unseg_studio.document.packing import DamagedError, mosaic_bytes, mosaic_of
 from unseg_studio.project.database import Database
 from unseg_studio.project.shelf import required_shape
@@ -68,4 +69,4 @@ class Annotations:
         return len(self._images)
 
     def __iter__(self) -> Iterator[Annotation]:
-        return map(self._read, self._images)
+        return in_order(self._read, self._images)

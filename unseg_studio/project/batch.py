@@ -17,11 +17,11 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
 
-from unseg_studio.data import Mosaic, Scribbles, read_image
-from unseg_studio.document.decode import Context
+from unseg_studio.data import Mosaic, open_image
 from unseg_studio.document.machine import core_count
 from unseg_studio.document.packing import mosaic_bytes, mosaic_of
-from unseg_studio.document.solve import Fits, Run, solve
+from unseg_studio.document.solve import Fits, first_run
+from unseg_studio.document.state import fresh_state
 from unseg_studio.project.database import ReadOnlyError
 from unseg_studio.project.entries import ImageEntry
 from unseg_studio.project.project import Project
@@ -119,8 +119,11 @@ def propose(
     OSError
         If the project is open for reading only or its file cannot be written any more: nothing
         would be kept. In a sentence.
+    ValueError
+        If the trained model of the segmenter is damaged.
     """
     _require_file(project)
+    project.trained.provide(segmenter)
     wanted = default_processes(device) if n_processes is None else n_processes
     crew = _Crew(min(wanted, len(images)), segmenter, device)
     try:
@@ -162,10 +165,9 @@ def _kept(project: Project, segmenter: Segmenter, answer: _Answer) -> Outcome:
     entry, labels, problem = answer
     if labels is None:
         return Outcome(entry, False, problem)
-    array = mosaic_of(labels.packed, labels.shape).array
     is_kept = project.proposed(
         entry.id,
-        array,
+        mosaic_of(labels.packed, labels.shape),
         segmenter=segmenter,
         uncertainty=labels.uncertainty,
         seconds=labels.seconds,
@@ -180,10 +182,9 @@ def _kept(project: Project, segmenter: Segmenter, answer: _Answer) -> Outcome:
 def _labels_of(file: Path, plane: int | None, segmenter: Segmenter, device: str) -> _Labels:
     """Read one image and segment it to the end."""
     began = time.perf_counter()
-    image = read_image(file, plane)
-    nothing = Scribbles.empty(image.shape)
-    run = Run(image, segmenter, nothing, Context.empty(image.shape), device, cold=True)
-    *_, last = (frame for frame in solve(run, Fits(), lambda _: False) if frame is not None)
+    image = open_image(file, plane)
+    run = first_run(image, fresh_state(image, (), segmenter), device=device)
+    *_, last = (frame for frame in run.results(Fits(), lambda _: False) if frame is not None)
     packed = mosaic_bytes(last.mosaic or Mosaic.of(last.labels))
     doubt = None if last.uncertainty is None else float(last.uncertainty.plane.mean())
     return _Labels(image.shape, packed, doubt, time.perf_counter() - began)

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -13,6 +14,9 @@ from unseg_studio.data import Image, Source
 
 Status = Literal["new", "proposed", "in work", "done", "rejected"]
 """What became of an image so far."""
+
+LONGEST_NAME = 255
+"""Characters; no file system holds longer ones, so what a project says beyond is no name."""
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -70,7 +74,7 @@ class ImageEntry:
     @property
     def name(self) -> str:
         """File name with the plane, as shown in titles."""
-        file = self.path.rpartition("/")[2]
+        file = self.path.rpartition("/")[2][:LONGEST_NAME]
         return file if self.plane is None else f"{file} [{self.plane}]"
 
     @property
@@ -102,6 +106,12 @@ def kept_path(file: str | Path, folder: Path) -> str:
     own, root = os.path.abspath(file), os.path.abspath(folder)  # noqa: PTH100 - a link stays one
     if own.startswith(root + os.sep):  # nearly always, and ten times as quick
         return own[len(root) + 1 :].replace(os.sep, "/")
+    above, _, name = own.rpartition(os.sep)
+    return f"{_kept_folder(above or os.sep, root).rstrip('/')}/{name}"
+
+
+@lru_cache(maxsize=1024)  # thousands of images lie in few folders
+def _kept_folder(own: str, root: str) -> str:
     try:
         common = os.path.commonpath([own, root])
     except ValueError:  # on several drives
@@ -120,18 +130,25 @@ def file_of(path: str, root: str) -> Path:
 _SELECT = """
 SELECT id, path, plane, n_planes, height, width, pixel_height, pixel_width, status, comment,
        uncertainty, seconds, thumbnails.image IS NOT NULL
-FROM images LEFT JOIN thumbnails ON thumbnails.image = images.id ORDER BY id
+FROM images LEFT JOIN thumbnails ON thumbnails.image = images.id WHERE id > ? ORDER BY id
 """
 
 
-def read_entries(connection: sqlite3.Connection, folder: Path) -> dict[int, ImageEntry]:
-    """Every image by its id, in one query; values that are none are as if never said."""
-    rows = connection.execute(_SELECT)
+Row = tuple[Any, ...]
+
+
+def read_rows(connection: sqlite3.Connection, *, after: int = -(2**63)) -> list[Row]:
+    """What the table says of all images whose ids are higher, in one query."""
+    return connection.execute(_SELECT, (after,)).fetchall()
+
+
+def entries_of(rows: Iterable[Row], folder: Path) -> dict[int, ImageEntry]:
+    """Images of a project in this folder, by id; values that are none are as if never said."""
     root = os.path.abspath(folder)  # noqa: PTH100 - a link stays one
     return {row[0]: _entry(row, root) for row in rows}
 
 
-def _entry(row: tuple[Any, ...], root: str) -> ImageEntry:
+def _entry(row: Row, root: str) -> ImageEntry:
     id_, path, plane, n_planes, *rest = row
     height, width, pixel_height, pixel_width, status, comment, uncertainty, seconds, small = rest
     return ImageEntry(

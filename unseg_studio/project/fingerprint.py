@@ -105,13 +105,13 @@ class Fingerprinter:
 
     Parameters
     ----------
-    files : list of (int, Path)
-        Images by id.
+    files : iterable of (int, Path)
+        Images by id; gone through in that thread.
     keep : callable
         Takes some fingerprints as soon as they are there.
     """
 
-    def __init__(self, files: list[tuple[int, Path]], keep: Callable[[Found], object]) -> None:
+    def __init__(self, files: Iterable[tuple[int, Path]], keep: Callable[[Found], object]) -> None:
         self._files = files
         self._keep = keep
         self._closing = threading.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -29,9 +30,11 @@ from unseg_studio.data import (
     open_image,
     regions_from_labels,
 )
+from unseg_studio.data.labels import clusters_in
 from unseg_studio.data.region import Connectivity
 from unseg_studio.document import Document, History, Record, State
 from unseg_studio.document.provenance import provenance
+from unseg_studio.document.state import renamed
 from unseg_studio.document.values import categories_of, plain_categories
 from unseg_studio.project import accepted, database, shelf
 from unseg_studio.project.accepted import Annotations
@@ -39,9 +42,10 @@ from unseg_studio.project.database import Connection, Database, ProjectError
 from unseg_studio.project.entries import (
     ImageEntry,
     Status,
+    entries_of,
     insert,
     kept_path,
-    read_entries,
+    read_rows,
     require_status,
     update,
 )
@@ -49,6 +53,7 @@ from unseg_studio.project.fingerprint import Fingerprinter, Found
 from unseg_studio.project.journal import Journal
 from unseg_studio.project.relink import RelinkReport, found_again
 from unseg_studio.project.shelf import Shelf
+from unseg_studio.project.trained import TrainedModels
 from unseg_studio.project.writer import Writer
 from unseg_studio.segmenters import Segmenter, default_segmenter
 
@@ -89,11 +94,15 @@ class Project:
         self._journals: WeakSet[Journal] = WeakSet()
         self._fingerprinter: Fingerprinter | None = None
         self._is_closed = False
+        self._guard = threading.Lock()  # of the entries, which `add_images` changes in its thread
         self._writer = Writer(store, self.events.trouble.emit)
+        self.trained = TrainedModels(store, self._writer)
+        """The models that were trained on its images."""
         try:
             with store.reading() as connection:
-                self._entries = read_entries(connection, self.folder)
+                rows = read_rows(connection)
                 self._table = _read_categories(connection)
+            self._entries = entries_of(rows, self.folder)
             self._take_fingerprints()
         except BaseException:
             self.close()
@@ -198,7 +207,8 @@ class Project:
             return
         for journal in list(self._journals):
             journal.close()
-        self._is_closed = True
+        with self._guard:
+            self._is_closed = True
         if self._fingerprinter is not None:
             self._fingerprinter.close()
         if self.dirty_reason:
@@ -230,7 +240,9 @@ class Project:
     def add_images(
         self, paths: Sequence[str | Path], planes: int | Sequence[int] | None = None
     ) -> tuple[ImageEntry, ...]:
-        """Add image files; quick, for none of them is read.
+        """Add image files; none of them is read.
+
+        Ten thousand take a second, so this may be called in another thread than everything else.
 
         Parameters
         ----------
@@ -246,10 +258,13 @@ class Project:
             The entries of these files, in their order, new or not.
         """
         rows = _rows(paths, planes, self.folder)
+        newest = max(self._entries, default=0)
         self._write_now(lambda connection: insert(connection, rows))
         with self._database.reading() as connection:
-            known, self._entries = self._entries, read_entries(connection, self.folder)
-        self._entries.update(known)
+            rows_after = read_rows(connection, after=newest)
+        new = entries_of(rows_after, self.folder)
+        with self._guard:
+            self._entries = {**self._entries, **new}
         wanted = {(path, plane) for path, plane, _ in rows}
         added = tuple(e for e in self._entries.values() if (e.path, e.plane) in wanted)
         self._take_fingerprints()
@@ -258,14 +273,15 @@ class Project:
 
     def remove_images(self, image_ids: Sequence[int]) -> None:
         """Take images and all work on them out of the project; their files stay."""
-        gone = [id_ for id_ in image_ids if id_ in self._entries]
+        gone = set(image_ids) & self._entries.keys()
         self._write_now(
             lambda connection: connection.executemany(
                 "DELETE FROM images WHERE id = ?", [(id_,) for id_ in gone]
             )
         )
+        with self._guard:
+            self._entries = {id_: e for id_, e in self._entries.items() if id_ not in gone}
         for id_ in gone:
-            del self._entries[id_]
             self._shelves.pop(id_, None)
             self._documents.pop(id_, None)
         self.events.images_changed.emit()
@@ -375,6 +391,7 @@ class Project:
         self.flush()
         found = shelf.take(self._database, image_id, image, categories=self._table)
         record = found.record if found else shelf.fresh_record(image, self._table)
+        self._provide(record.state.segmenter)
         document = Document(image, state=record.state, history=History(record.steps, record.n_done))
         self._shelves[image_id] = Shelf(image_id, record if found else None)
         self._watch(image_id, document)
@@ -426,7 +443,7 @@ class Project:
     def proposed(
         self,
         image_id: int,
-        proposal: Document | State | NDArray[np.int32],
+        proposal: Document | State | Mosaic | NDArray[np.int32],
         *,
         segmenter: Segmenter | None = None,
         uncertainty: float | None = None,
@@ -438,10 +455,10 @@ class Project:
         ----------
         image_id : int
             Which image.
-        proposal : Document, State or ndarray, (H, W) int32
-            What to begin with; of an array, the ids of categories and clusters.
+        proposal : Document, State, Mosaic or ndarray, (H, W) int32
+            What to begin with; of a mosaic or array, the ids of categories and clusters.
         segmenter : Segmenter or None
-            What made the array.
+            What made the mosaic or array.
         uncertainty : float or None
             How much in doubt it is, 0 to 1.
         seconds : float
@@ -456,7 +473,7 @@ class Project:
         entry = self.image(image_id)
         if entry.status not in ("new", "proposed") or self._has_steps(image_id):
             return False
-        state = self._as_state(proposal, segmenter)
+        state = self._with_names(self._as_state(proposal, segmenter))
         entry = replace(
             entry,
             size=state.proposal.shape,
@@ -499,6 +516,7 @@ class Project:
                 labels.array, self._table, min_area=min_area, connectivity=connectivity
             ),
             made,
+            unnamed=clusters_in(labels.areas),
         )
 
     def annotations(
@@ -549,7 +567,8 @@ class Project:
             self._say(entry)
 
     def _say(self, entry: ImageEntry) -> None:
-        before, self._entries[entry.id] = self._entries[entry.id], entry
+        with self._guard:
+            before, self._entries[entry.id] = self._entries[entry.id], entry
         if entry != before:
             self.events.entry_changed.emit(entry)
         if entry.status != before.status:
@@ -563,8 +582,11 @@ class Project:
         self._writer.flush()
         with self._database.reading() as connection:
             ids = connection.execute("SELECT id FROM images WHERE fingerprint IS NULL").fetchall()
-        files = [(id_, self._entries[id_].file) for (id_,) in ids if id_ in self._entries]
-        self._fingerprinter = Fingerprinter(files, self._keep_fingerprints) if files else None
+        entries = (self._entries.get(id_) for (id_,) in ids)
+        files = ((entry.id, entry.file) for entry in entries if entry is not None)
+        with self._guard:
+            if not self._is_closed:
+                self._fingerprinter = Fingerprinter(files, self._keep_fingerprints) if ids else None
 
     def _keep_fingerprints(self, found: Found) -> None:
         rows = [(print_, id_) for id_, print_ in found]
@@ -614,13 +636,17 @@ class Project:
             return connection.execute(query, (image_id,)).fetchone() is not None
 
     def _as_state(
-        self, proposal: Document | State | NDArray[np.int32], segmenter: Segmenter | None
+        self,
+        proposal: Document | State | Mosaic | NDArray[np.int32],
+        segmenter: Segmenter | None,
     ) -> State:
         if isinstance(proposal, Document):
             return proposal.state
         if isinstance(proposal, State):
             return proposal
-        labels = Mosaic.of(np.array(proposal, np.int32))
+        labels = proposal
+        if not isinstance(labels, Mosaic):
+            labels = Mosaic.of(np.array(labels, np.int32))
         return State(
             categories=self._table,
             scribbles=Scribbles.empty(labels.shape),
@@ -631,6 +657,21 @@ class Project:
             fill=True,
             proposal=Mosaic.full(labels.shape, NOTHING).with_tiles(dict(enumerate(labels.tiles))),
         )
+
+    def _with_names(self, state: State) -> State:
+        """The clusters of a trained model are called what they were named once."""
+        names = self.trained.names(getattr(state.segmenter, "model", ""))
+        for cluster, category in names.items():
+            if state.proposal.holds(cluster):
+                state = renamed(state, cluster, category)
+        return state
+
+    def _provide(self, segmenter: Segmenter) -> None:
+        """Have the model that a segmenter needs; without it the labels are there all the same."""
+        try:
+            self.trained.provide(segmenter)
+        except (ValueError, OSError) as error:
+            self.events.trouble.emit(str(error))
 
     # The table of categories, in step with all documents
 

@@ -87,12 +87,43 @@ _TABLES = (
 )
 
 
+_TABLES_OF_MODELS = (
+    """
+    CREATE TABLE models (
+        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        digest TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        method TEXT NOT NULL,
+        parameters TEXT NOT NULL,
+        facts TEXT NOT NULL,
+        data BLOB NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE trainings (method TEXT PRIMARY KEY, data BLOB NOT NULL)
+    """,
+    """
+    CREATE TABLE names (
+        model TEXT NOT NULL REFERENCES models (digest) ON DELETE CASCADE,
+        cluster INTEGER NOT NULL,
+        category INTEGER NOT NULL,
+        PRIMARY KEY (model, cluster)
+    ) WITHOUT ROWID
+    """,
+)
+
+
 def _make_tables(connection: sqlite3.Connection) -> None:
     for table in _TABLES:
         connection.execute(table)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_make_tables,)
+def _make_tables_of_models(connection: sqlite3.Connection) -> None:
+    for table in _TABLES_OF_MODELS:
+        connection.execute(table)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_make_tables, _make_tables_of_models)
 """The function at place n makes a file of version n + 1 of one of version n; 0 is an empty file."""
 
 

@@ -62,7 +62,7 @@ class StoredStep:
                 "SELECT data FROM steps WHERE image = ? AND position = ?", (image, position)
             ).fetchone()
         if found is None:
-            raise DamagedError(f"The undo step {self.text!r} is missing from the project.")
+            raise DamagedError(f"The undo step {self.text!r:.80} is missing from the project.")
         return step_of(found[0], self._shape)
 
 

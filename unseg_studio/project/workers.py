@@ -19,6 +19,8 @@ from typing import Any
 
 import cv2
 
+from unseg_studio.data import heap
+
 _START = multiprocessing.get_context("spawn")
 """A forked copy of a process with threads may hang."""
 
@@ -87,6 +89,7 @@ class Worker:
 
 def _serve(line: Connection, answer: Callable[..., Any], n_threads: int) -> None:
     """What the other process does until the line is closed."""
+    heap.keep_little()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(n_threads)  # which, unlike torch and numpy, asks no environment
     while True:

@@ -18,6 +18,9 @@ COLOUR_SIGMA = 0.5
 SPACE_SIGMA = 0.8
 """The same for the distance, in pixels of the small plane."""
 
+PART = 2**16
+"""So many pixels vote at a time; there may be a million of them, each of which takes 100 bytes."""
+
 
 def enlarged(probabilities: NDArray[np.float32], guide: Guide) -> NDArray[np.int32]:
     """The index of the most probable label, every small pixel as a block of large ones.
@@ -59,9 +62,10 @@ def sharpened(
     shape = shape or guide.rgb.shape[:2]
     labels = cv2.resize(asked, shape[::-1], interpolation=cv2.INTER_NEAREST)
     if small.shape != shape:
-        rows, cols = np.nonzero(_between_labels(small, shape) & (labels >= 0))
-        places = (rows + 0.5) / shape[0], (cols + 0.5) / shape[1]
-        if len(rows):
+        unclear = np.nonzero(_between_labels(small, shape) & (labels >= 0))
+        for start in range(0, len(unclear[0]), PART):
+            rows, cols = (index[start : start + PART] for index in unclear)
+            places = (rows + 0.5) / shape[0], (cols + 0.5) / shape[1]
             labels[rows, cols] = _votes(probabilities, guide, *places).argmax(axis=1)
     return np.asarray(labels)
 

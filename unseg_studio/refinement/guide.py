@@ -115,7 +115,11 @@ class Guide:
         Large-Scale Kernel Machines*, NIPS 2007): on deep features and the place, and on hand-made
         ones. The third has deep features and place as they are. Each ends with a constant.
         """
-        return _views_of(self._coordinates())
+        views = torch.empty(3, self.shape[0] * self.shape[1], N_WAVES + 1)
+        starts = range(0, views.shape[1], PART)
+        for start, part in zip(starts, self.parts_of_views(), strict=True):
+            views[:, start : start + PART] = part
+        return views
 
     def views_at(self, pixels: torch.Tensor) -> torch.Tensor:
         """The same of some pixels of the raveled plane only, (V, n, F) float32."""
@@ -134,9 +138,13 @@ class Guide:
     @cached_property
     def halved(self) -> tuple[Grid, torch.Tensor]:
         """Grid and views on the plane of 2 x 2 blocks: enough for a first answer."""
-        planes = self.views.reshape(len(self.views), *self.shape, -1).permute(0, 3, 1, 2)
+        return self.grid.halved, torch.stack([self._pooled(view) for view in self.views])
+
+    def _pooled(self, view: torch.Tensor) -> torch.Tensor:
+        """Means of 2 x 2 blocks of one view, (h * w, F); one by one, for views are large."""
+        planes = view.reshape(1, *self.shape, -1).permute(0, 3, 1, 2)
         blocks = torch.nn.functional.avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)
-        return self.grid.halved, blocks.permute(0, 2, 3, 1).flatten(1, 2).contiguous()
+        return blocks[0].permute(1, 2, 0).flatten(0, 1)
 
     @cached_property
     def _colour(self) -> NDArray[np.float32]:

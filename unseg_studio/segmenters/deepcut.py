@@ -13,7 +13,6 @@ less energy.
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from unseg_studio.refinement import object_in
 from unseg_studio.segmenters import cuts
 from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device, seeded
 from unseg_studio.segmenters.correlation import best_clusters
+from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.graph import Graph, graph_of
 
 MOST_CLUSTERS = 48
@@ -219,7 +219,7 @@ class CutMemory:
     n_clusters: int
     k_less: bool
     weights: dict[str, Any]
-    momentum: dict[str, Any]
+    momentum: Momentum
     channels: dict[int, int]
     n_done: int
     assignment: torch.Tensor | None
@@ -283,7 +283,7 @@ class Cut:
             n_features = graph.features.shape[1]
             self._net = cuts.network(n_features, n_clusters, dropout=segmenter.dropout)
         self._net.to(graph.features.device)
-        self._optimiser = torch.optim.AdamW(self._net.parameters(), lr=segmenter.learning_rate)
+        self._descent = AdamW(self._net.parameters(), segmenter.learning_rate)
 
     @property
     def answer(self) -> Answer:
@@ -302,9 +302,8 @@ class Cut:
     def memory(self) -> CutMemory:
         """What `recalled` goes back to."""
         weights = {name: tensor.clone() for name, tensor in self._net.state_dict().items()}
-        momentum = copy.deepcopy(self._optimiser.state_dict())
         return CutMemory(
-            *(self.nodes, self.n_clusters, self.k_less, weights, momentum),
+            *(self.nodes, self.n_clusters, self.k_less, weights, self._descent.momentum()),
             channels=dict(self.channels),
             n_done=self._n_done,
             assignment=self._assignment,
@@ -321,7 +320,7 @@ class Cut:
             k_less=memory.k_less,
         )
         cut._net.load_state_dict(memory.weights)
-        cut._optimiser.load_state_dict(copy.deepcopy(memory.momentum))
+        cut._descent.recall(memory.momentum)
         cut.channels, cut._n_done = dict(memory.channels), memory.n_done
         cut._assignment, cut._discrete = memory.assignment, memory.answer
         cut._is_given = memory.is_given
@@ -413,9 +412,7 @@ class Cut:
             yield loss.item()
 
     def _step(self, loss: torch.Tensor, assignment: torch.Tensor) -> None:
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step()
+        self._descent.step(loss)
         self._assignment, self._discrete = assignment.detach(), None
         self._n_done += 1
 

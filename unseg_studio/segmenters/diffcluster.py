@@ -9,7 +9,9 @@ Differentiable Feature Clustering", IEEE Transactions on Image Processing 29, 20
     objective   L  = L_sim(r', c) + nu L_scr(r', scribbles) + mu L_con(r')
     update      SGD with momentum; stop when few clusters are left
 
-The network is trained from random weights on the one image, so nothing is downloaded. Two presets
+The network is trained from random weights on the one image, so nothing is downloaded. With several
+reference images it is trained on all of them together (`reference`), and an unseen one is divided
+by the weights as they are; strokes then train them on. Two presets
 of this one implementation: `paper`, every detail as published (in the means of the authors' code
 where the paper writes sums), and `live`, the same objective from coarse to fine on a small pyramid
 with a narrow network, warm-started by every stroke.
@@ -18,21 +20,27 @@ with a narrow network, warm-started by every stroke.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import losses
-from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device, seeded
-
-FINAL_SIZE = 640
-"""Longer side of the last forward pass of a pyramid, in pixels: full resolution for photographs
-of annotation data sets, and bounded memory for larger planes."""
+from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device
+from unseg_studio.segmenters.learned import model_param
+from unseg_studio.segmenters.models import Model, kept
+from unseg_studio.segmenters.reference import ReferenceLearner, ReferenceScorer, weights_of
+from unseg_studio.segmenters.response import (
+    Level,
+    final_plane,
+    pyramid,
+    seeded_network,
+    unit_of,
+)
+from unseg_studio.segmenters.training import Album, TrainingStep, train
 
 WARM_SHARE = 0.25
 """Part of `iterations` that a stroke may take: the network has been trained already."""
@@ -107,6 +115,7 @@ class DiffCluster:
         0, "Seed", "The same seed gives the same labels.", low=0, high=2**31 - 1, step=1,
         advanced=True,
     )  # fmt: skip
+    model: str = model_param()
 
     def __post_init__(self) -> None:
         check_params(self)
@@ -122,78 +131,23 @@ class DiffCluster:
         return self.size > 0
 
     def fit(self, image: Image, device: str = "auto") -> DiffClusterFit:
-        """Make the random network and the image pyramid."""
-        return DiffClusterFit(self, image, resolve_device(device))
+        """Make the image pyramid and the network: random, or as it was trained on references."""
+        weights = weights_of(self, kept(self.model)) if self.model else None
+        return DiffClusterFit(self, image, resolve_device(device), weights)
 
+    def train(
+        self, images: Sequence[Image], device: str = "auto", *, start: Model | None = None
+    ) -> Iterator[TrainingStep]:
+        """Learn from reference images together; see `Trainable.train`."""
 
-def network(n_channels: int, segmenter: DiffCluster) -> torch.nn.Sequential:
-    """The published network: M times conv3x3, ReLU, batch norm; then conv1x1, batch norm.
+        def make(album: Album, place: torch.device) -> ReferenceLearner:
+            return ReferenceLearner(self, album, place)
 
-    A pyramid pads by repeating the border, since zeros make a cluster of the image's frame.
-    """
-    nn, width = torch.nn, segmenter.width
-    padding: Literal["replicate", "zeros"] = "replicate" if segmenter.is_pyramid else "zeros"
-    layers: list[torch.nn.Module] = []
-    for i in range(segmenter.n_conv):
-        inputs = n_channels if i == 0 else width
-        layers.append(nn.Conv2d(inputs, width, 3, padding=1, padding_mode=padding))
-        layers += [nn.ReLU(), nn.BatchNorm2d(width)]
-    layers += [nn.Conv2d(width, segmenter.max_clusters, 1), nn.BatchNorm2d(segmenter.max_clusters)]
-    return nn.Sequential(*layers)
+        return train(self, make, images, device, start=start)
 
-
-def seeded_network(n_channels: int, segmenter: DiffCluster) -> torch.nn.Sequential:
-    """The network with the random weights of the segmenter's seed."""
-    with seeded(segmenter.seed):
-        return network(n_channels, segmenter)
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """One resolution of the pyramid.
-
-    Parameters
-    ----------
-    image : Tensor, (1, C, h, w) float32
-        The plane in [0, 1].
-    share : float
-        Part of the iterations that it gets.
-    """
-
-    image: torch.Tensor
-    share: float
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(h, w)."""
-        return self.image.shape[2], self.image.shape[3]
-
-
-def pyramid(segmenter: DiffCluster, image: Image, device: torch.device) -> list[Level]:
-    """Half the working size, then the working size; or the image as it is."""
-    if not segmenter.is_pyramid:
-        return [Level(_planes(image.unit).to(device), 1.0)]
-    half, whole = (_shrunk(image.unit, s) for s in (segmenter.size // 2, segmenter.size))
-    return [Level(_packed(half, device), 0.75), Level(_packed(whole, device), 0.25)]
-
-
-def _shrunk(unit: np.ndarray, size: int) -> np.ndarray:
-    scale = size / max(unit.shape[:2])
-    if scale >= 1:
-        return unit
-    width, height = (max(2, round(n * scale)) for n in (unit.shape[1], unit.shape[0]))
-    small = cv2.resize(unit, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small).reshape(height, width, -1)
-
-
-def _planes(unit: np.ndarray) -> torch.Tensor:
-    """(1, C, h, w), channel after channel: the layout whose rounding the published losses have."""
-    return torch.from_numpy(np.array(unit.transpose(2, 0, 1), order="C"))[None]
-
-
-def _packed(unit: np.ndarray, device: torch.device) -> torch.Tensor:
-    """(1, C, h, w), pixel after pixel: faster on processors, rounded a little differently."""
-    return _planes(unit).to(device).contiguous(memory_format=torch.channels_last)
+    def scorer(self, model: Model, device: torch.device) -> ReferenceScorer:
+        """Judges images by trained weights; see `Trainable.scorer`."""
+        return ReferenceScorer(self, weights_of(self, model), device)
 
 
 @dataclass
@@ -227,32 +181,40 @@ class Memory:
 class DiffClusterFit:
     """The network of one image, its optimiser and the channels that categories have taken."""
 
-    def __init__(self, segmenter: DiffCluster, image: Image, device: torch.device) -> None:
+    def __init__(
+        self,
+        segmenter: DiffCluster,
+        image: Image,
+        device: torch.device,
+        weights: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
         self._segmenter = segmenter
         self._image = image
-        self._levels = pyramid(segmenter, image, device)
-        self._final = self._levels[-1].image
-        if segmenter.is_pyramid:
-            self._final = _packed(_shrunk(image.unit, FINAL_SIZE), device)
-        self._net = seeded_network(image.n_channels, segmenter).to(device).train()
-        if segmenter.is_pyramid:
-            self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # References and images may differ in their channels; what people see has always three.
+        unit = image.unit if weights is None else unit_of(image.rgb)
+        self._levels = pyramid(segmenter, unit, device)
+        self._final = final_plane(segmenter, unit, device)
+        self._net = seeded_network(unit.shape[2], segmenter, device)
         self._optimiser = torch.optim.SGD(
             self._net.parameters(), lr=segmenter.learning_rate, momentum=0.9
         )
         self._channels: dict[int, int] = {}
         self._response: torch.Tensor | None = None
         self._n_done = 0
+        self._is_trained = weights is not None
+        if weights is not None:
+            self._net.load_state_dict(weights)
+            self._n_done = segmenter.iterations
 
     def refine(self, scribbles: Scribbles) -> Iterator[Estimate]:
         """Optimise on, towards the scribbles; see `Fit.refine`."""
         scribbles.require_shape(self._image.shape)
         self._assign_channels(scribbles)
-        plan = self._plan()
+        plan = [] if self._is_trained and scribbles.is_empty else self._plan()
         total, done, loss = sum(plan), 0, float("nan")
         if self._response is not None:
             yield self._estimate(self._response, 0, total, loss)
-        for level, budget in zip(self._levels, plan, strict=True):
+        for level, budget in zip(self._levels, plan, strict=False):
             for response, loss in self._optimise(level, budget, scribbles):
                 done += 1
                 yield self._estimate(response, done, total, loss)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -13,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import Image
-from unseg_studio.features.backbone import FeatureRequest, Features, extract
+from unseg_studio.data import Image, heap
+from unseg_studio.features.backbone import FeatureRequest
+from unseg_studio.features.deep import deep_levels
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.features.regions import pooled, regions, together
 
@@ -29,9 +28,6 @@ MOST_NODES = 900
 
 STRICTER = 1.12
 """Factor by which the limit grows then."""
-
-FINEST = 2
-"""The first level of a CNN's pyramid whose features count; those before it see edges only."""
 
 PATCHES = 35
 """Of the published grid: size of a square with as many patches."""
@@ -121,20 +117,9 @@ def graph_of(kind: str, image: Image, request: FeatureRequest, weights: Path | N
         known = _graphs.setdefault(image, {})
         key = kind, request, weights
         if key not in known:
-            _give_back_memory()
+            heap.give_back()
             known[key] = make(image, request, weights)
         return known[key]
-
-
-def _give_back_memory() -> None:
-    """Let the system have what the images before left free in the heap of the C library.
-
-    It is in pieces of some megabytes with small things that stay between them: without this, a
-    process that goes from image to image grows by about 40 MB with each.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
 
 
 def region_graph(image: Image, request: FeatureRequest, weights: Path | None = None) -> Graph:
@@ -149,7 +134,7 @@ def region_graph(image: Image, request: FeatureRequest, weights: Path | None = N
     weights : Path or None
         File with the backbone's weights; None: those that are there.
     """
-    rgb, levels = _fitting(image.rgb), _levels(image, request, weights)
+    rgb, levels = _fitting(image.rgb), deep_levels(image.rgb, request, weights)
     found = regions(rgb, levels).merged(LIMIT)
     limit = LIMIT
     while len(found) > MOST_NODES:
@@ -171,7 +156,7 @@ def region_graph(image: Image, request: FeatureRequest, weights: Path | None = N
 
 def patch_graph(image: Image, request: FeatureRequest, weights: Path | None = None) -> Graph:
     """Patches on a grid as nodes, as published; parameters as in `region_graph`."""
-    levels = _levels(image, request, weights)
+    levels = deep_levels(image.rgb, request, weights)
     height, width = _grid(image.shape)
     planes = levels[0] if len(levels) == 1 else together(levels, (height, width))
     if planes.shape[1:] != (height, width):
@@ -189,11 +174,6 @@ def patch_graph(image: Image, request: FeatureRequest, weights: Path | None = No
         plane,
         torch.from_numpy(np.concatenate(pairs, axis=1)),
     )
-
-
-def _levels(image: Image, request: FeatureRequest, weights: Path | None) -> Features:
-    levels = extract(image.rgb, request, file=weights)
-    return levels[FINEST:] if len(levels) > 1 else levels
 
 
 def _grid(shape: tuple[int, int]) -> tuple[int, int]:

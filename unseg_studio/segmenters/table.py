@@ -10,10 +10,16 @@ from unseg_studio.features.kind import is_photograph
 from unseg_studio.segmenters.base import Segmenter
 from unseg_studio.segmenters.deepcut import DeepCut
 from unseg_studio.segmenters.diffcluster import DiffCluster
+from unseg_studio.segmenters.multilevel import Multilevel
+from unseg_studio.segmenters.neural_eigen import NeuralEigen
+from unseg_studio.segmenters.picie import PiCIE
 
 SEGMENTERS: dict[str, type[Segmenter]] = {
     DiffCluster.name: DiffCluster,
     DeepCut.name: DeepCut,
+    Multilevel.name: Multilevel,
+    PiCIE.name: PiCIE,
+    NeuralEigen.name: NeuralEigen,
 }
 
 

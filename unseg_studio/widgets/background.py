@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer
 
 T = TypeVar("T")
 
-_LOOK_MS = 15
+_LOOK_MS = 5
 
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="unseg-background")
 """The interpreter waits for them when it ends, so an export is never cut short."""
@@ -22,6 +22,16 @@ class _Task:
     future: Future[Any]
     done: Callable[[Any], None]
     failed: Callable[[Exception], None]
+    dropped: Callable[[Any], object] | None
+
+    def forget(self) -> None:
+        """The result is no use; one that there is all the same is put away."""
+        if not self.future.cancel() and self.dropped is not None:
+            self.future.add_done_callback(self._drop)
+
+    def _drop(self, future: Future[Any]) -> None:
+        if self.dropped is not None and future.exception() is None:
+            self.dropped(future.result())
 
 
 class Background(QObject):
@@ -52,19 +62,26 @@ class Background(QObject):
         work: Callable[[], T],
         done: Callable[[T], None],
         failed: Callable[[Exception], None] | None = None,
+        *,
+        dropped: Callable[[T], object] | None = None,
     ) -> None:
         """Call `work` in a thread, then `done` or `failed` in this one.
 
-        Without `failed` an exception is raised here, where the window's own guard shows it.
+        Without `failed` an exception is raised here, where the window's own guard shows it. A
+        result that nobody waits for any more goes to `dropped`, in either thread: what it holds
+        open is closed there.
         """
         self.forget()
-        self._task = _Task(_threads.submit(work), done, failed or _raise)
+        self._task = _Task(_threads.submit(work), done, failed or _raise, dropped)
         self._timer.start()
 
     def forget(self) -> None:
         """Drop the result that is still to come; work that has not begun never does."""
-        if self._task:
-            self._task.future.cancel()
+        if self._task is not None:
+            self._task.forget()
+        self._rest()
+
+    def _rest(self) -> None:
         self._task = None
         self._timer.stop()
 
@@ -72,7 +89,7 @@ class Background(QObject):
         task = self._task
         if task is None or not task.future.done():
             return
-        self.forget()
+        self._rest()
         error = task.future.exception()
         if error is None:
             task.done(task.future.result())

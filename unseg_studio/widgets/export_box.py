@@ -118,6 +118,11 @@ class ExportForm(QWidget):
         """The one that is chosen."""
         return FORMATS[self._format.currentData()]
 
+    @property
+    def summary(self) -> str:
+        """What is said of the content as a whole."""
+        return self._summary.text()
+
     def check_soon(self) -> None:
         """At most every `CHECK_MS`; a run that streams frames does not put it off for ever."""
         if not self._timer.isActive():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from unseg_studio.data import (
     regions_from_labels,
     regions_from_mosaic,
 )
+from unseg_studio.data.labels import clusters_in
 from unseg_studio.document import Document, Live, State
 from unseg_studio.document.provenance import provenance
 from unseg_studio.formats import (
@@ -244,15 +245,15 @@ class ExportJob:
             regions = regions_from_labels(self.state.labels, table, min_area=least)
         made = provenance(self.state, device=self.device)
         image = self.image
-        return Annotation(image.shape, image.source, self.state.categories, regions, made)
+        return Annotation(
+            image.shape, image.source, table, regions, made,
+            unnamed=clusters_in(self.state.shown.areas),
+        )  # fmt: skip
 
     def checked(self) -> ExportCheck:
         """What the file would hold, and what is to be said about it."""
         annotation, wish = self.annotation(), self.wish
-        told = preflight_all(
-            (annotation,), wish.format, wish.options, target=wish.target,
-            areas=lambda _: self.state.shown.areas,
-        )  # fmt: skip
+        told = preflight_all((annotation,), wish.format, wish.options, target=wish.target)
         return ExportCheck(told, annotation)
 
     def write(self, path: Path) -> Written:
@@ -274,8 +275,6 @@ class SetJob:
         How many there are.
     wish : ExportWish
         What was chosen.
-    areas : callable
-        Pixels of each id that is shown of an image, to count clusters without a name, or None.
     sources : iterable of Source or None
         Of all images, where they are had for less than the annotations.
     """
@@ -283,7 +282,6 @@ class SetJob:
     annotations: Iterable[Annotation]
     n_images: int
     wish: ExportWish
-    areas: Callable[[Annotation], Mapping[int, int] | None] = lambda _: None
     sources: Iterable[Source] | None = None
     course: Course = field(default_factory=Course)
 
@@ -296,9 +294,7 @@ class SetJob:
         """What the files would hold, and what is to be said about it."""
         self.course.begin("Checking", self.n_images)
         wish = self.wish
-        told = preflight_all(
-            self._prepared(), wish.format, wish.options, target=wish.target, areas=self.areas
-        )
+        told = preflight_all(self._prepared(), wish.format, wish.options, target=wish.target)
         return ExportCheck(told)
 
     def write(self, path: Path) -> Written:
@@ -402,7 +398,6 @@ class SetSource:
 
     annotations: Iterable[Annotation]
     n_images: int
-    areas: Callable[[Annotation], Mapping[int, int] | None] = lambda _: None
     sources: Iterable[Source] | None = None
 
     @property
@@ -422,7 +417,7 @@ class SetSource:
 
     def job(self, wish: ExportWish) -> Job:
         """All of them."""
-        return SetJob(self.annotations, self.n_images, wish, self.areas, self.sources)
+        return SetJob(self.annotations, self.n_images, wish, self.sources)
 
 
 # Names of files

@@ -1,0 +1,81 @@
+"""Learn from the images of a project; what was learned stays in it, and can be gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import overload
+
+from unseg_studio.data import Image, read_image
+from unseg_studio.project.entries import ImageEntry
+from unseg_studio.project.project import Project
+from unseg_studio.segmenters.training import Trainable, TrainingStep
+
+
+class EntryImages(Sequence[Image]):
+    """The images of a project, each read when it is asked for."""
+
+    def __init__(self, entries: Sequence[ImageEntry]) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Image]: ...
+    def __getitem__(self, index: int | slice) -> Image | Sequence[Image]:
+        if isinstance(index, slice):
+            return EntryImages(self._entries[index])
+        entry = self._entries[index]
+        return read_image(entry.file, entry.plane)
+
+
+def train_on(
+    project: Project,
+    segmenter: Trainable,
+    *,
+    images: Sequence[int] | None = None,
+    device: str = "auto",
+    name: str = "",
+) -> Generator[TrainingStep, None, None]:
+    """Train on images of a project, going on where an earlier training of this kind was left.
+
+    A closed iterator is a cancelled training: the project has what it needs to go on. After the
+    last step the model is in the project.
+
+    Parameters
+    ----------
+    project : Project
+        Open for writing.
+    segmenter : Trainable
+        Method and parameters.
+    images : sequence of int or None
+        Which ones; None: all that are not rejected.
+    device : str
+        See `resolve_device`.
+    name : str
+        Of the model, for people; empty: the method and a number.
+
+    Yields
+    ------
+    TrainingStep
+
+    Raises
+    ------
+    ValueError, OSError
+        As `Trainable.train`.
+    """
+    entries = [
+        entry
+        for entry in project.images()
+        if (entry.status != "rejected" if images is None else entry.id in set(images))
+    ]
+    start = project.trained.unfinished(segmenter)
+    for step in segmenter.train(EntryImages(entries), device, start=start):
+        if step.model is not None and not step.is_last:
+            project.trained.keep_unfinished(step.model)
+        if step.is_last and step.model is not None:
+            project.trained.add(step.model, name)
+            project.trained.end_unfinished(segmenter.name)
+        yield step

@@ -1,0 +1,126 @@
+"""DiffCluster on reference images: one network for several, and for what looks like them.
+
+Kim et al. 2020, section III-D. Published are references one after the other, a thousand updates
+each, so that the last one decides; here every update is of some of them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unseg_studio.features.augment import Rgb
+from unseg_studio.features.lazy_torch import torch
+from unseg_studio.segmenters import losses
+from unseg_studio.segmenters.models import Model
+from unseg_studio.segmenters.response import final_plane, pyramid, seeded_network, unit_of
+from unseg_studio.segmenters.training import TRAINING, Album, require_method
+
+if TYPE_CHECKING:
+    from unseg_studio.segmenters.diffcluster import DiffCluster
+
+NETWORK = "network."
+"""Before the names of the network's tensors in a model."""
+
+TOGETHER = 2
+"""References in one update."""
+
+MOST_TIMES = 8
+"""Times the updates of one image that several references get at most."""
+
+COLOURS = 3
+"""Channels of what people see."""
+
+MOMENTUM = "momentum_buffer"
+
+
+def weights_of(segmenter: DiffCluster, model: Model) -> dict[str, torch.Tensor]:
+    """The network's weights in a model.
+
+    Raises
+    ------
+    ValueError
+        If they are of another method or of another network; in a sentence.
+    """
+    require_method(segmenter, model)
+    found = {n.removeprefix(NETWORK): t for n, t in model.tensors.items() if n.startswith(NETWORK)}
+    wanted = seeded_network(COLOURS, segmenter).state_dict()
+    if {n: t.shape for n, t in found.items()} != {n: t.shape for n, t in wanted.items()}:
+        raise ValueError(
+            f"{segmenter.title} has another number of clusters, convolutions or channels than "
+            "this model was trained with. Set them as they were, or train again."
+        )
+    return found
+
+
+class ReferenceScorer:
+    """Judges images by trained weights, each with statistics of its own, as published."""
+
+    def __init__(
+        self, segmenter: DiffCluster, weights: Mapping[str, torch.Tensor], device: torch.device
+    ) -> None:
+        self._segmenter, self._device = segmenter, device
+        self._net = seeded_network(COLOURS, segmenter, device)
+        self._net.load_state_dict(weights)
+
+    def __call__(self, rgb: Rgb) -> torch.Tensor:
+        """Responses, (K, h, w); see `Scorer`."""
+        with torch.no_grad():
+            plane = final_plane(self._segmenter, unit_of(rgb), self._device)
+            response: torch.Tensor = self._net(plane)[0]
+        return response
+
+
+class ReferenceLearner:
+    """The objective of one image, as a mean over those that are drawn; see `Learner`."""
+
+    def __init__(self, segmenter: DiffCluster, album: Album, device: torch.device) -> None:
+        self._segmenter, self._album, self._device = segmenter, album, device
+        self.total = segmenter.iterations * min(len(album), MOST_TIMES)
+        self._net = seeded_network(COLOURS, segmenter, device)
+        self._optimiser = torch.optim.SGD(
+            self._net.parameters(), lr=segmenter.learning_rate, momentum=0.9
+        )
+
+    def step(self, number: int) -> float:
+        """One update by some of the references."""
+        random = np.random.default_rng((self._segmenter.seed, number))
+        drawn = self._album.drawn(TOGETHER, random)
+        self._optimiser.zero_grad(set_to_none=True)
+        total = 0.0
+        for _, rgb in drawn:
+            loss = self._loss(rgb) / len(drawn)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        self._optimiser.step()
+        return total
+
+    def _loss(self, rgb: Rgb) -> torch.Tensor:
+        level = pyramid(self._segmenter, unit_of(rgb), self._device)[-1]
+        response = self._net(level.image)[0].permute(1, 2, 0).contiguous()
+        labels = response.detach().argmax(dim=2)
+        nothing = torch.full_like(labels, losses.UNSCRIBBLED)
+        return losses.objective(response, labels, nothing, mu=self._segmenter.mu, nu=0.0)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Weights, and the momentum of each."""
+        weights = {f"{NETWORK}{name}": t for name, t in self._net.state_dict().items()}
+        return weights | {
+            f"{TRAINING}{name}": self._optimiser.state[weight][MOMENTUM]
+            for name, weight in self._net.named_parameters()
+            if MOMENTUM in self._optimiser.state[weight]
+        }
+
+    def recall(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Go on from these."""
+        own = {n.removeprefix(NETWORK): t for n, t in tensors.items() if n.startswith(NETWORK)}
+        self._net.load_state_dict(own)
+        for name, weight in self._net.named_parameters():
+            momentum = tensors[f"{TRAINING}{name}"].to(weight.device)
+            self._optimiser.state[weight][MOMENTUM] = momentum.clone()
+
+    def scorer(self) -> ReferenceScorer:
+        """By the weights as they are now."""
+        return ReferenceScorer(self._segmenter, self._net.state_dict(), self._device)
