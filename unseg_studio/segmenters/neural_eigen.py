@@ -201,15 +201,15 @@ class NeuralEigen:
         """Judges images by a model; see `Trainable.scorer`."""
         training.require_method(self, model)
         wanted = self.tensors_for(len(model.tensors.get(MEAN, (0.0,))))
-        shapes = {name: tensor.shape for name, tensor in model.tensors.items()}
+        found = {name: tensor for name, tensor in model.tensors.items() if name in wanted}
         own = training.parameters_of(self)
         is_same = all(model.parameters.get(name) == own[name] for name in SHAPING)
-        if not is_same or shapes != {name: tensor.shape for name, tensor in wanted.items()}:
+        if not is_same or _shapes(found) != _shapes(wanted):
             raise ValueError(
                 f"{self.title} has another backbone, width or number of functions or clusters "
                 "than this model was trained with. Set them as they were, or train again."
             )
-        return EigenScorer(self, {name: t.to(device) for name, t in model.tensors.items()})
+        return EigenScorer(self, {name: tensor.to(device) for name, tensor in found.items()})
 
     def tensors_for(self, n_inputs: int) -> dict[str, torch.Tensor]:
         """What a training begins with on features of so many channels."""
@@ -222,6 +222,10 @@ class NeuralEigen:
         owners = torch.zeros(self.n_centres, dtype=torch.int64)
         centres = torch.zeros(self.n_centres, width)
         return begun | {CENTRES: centres, OWNERS: owners, SPREAD: torch.ones(())}
+
+
+def _shapes(tensors: Tensors) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True, eq=False)
