@@ -410,7 +410,7 @@ def test_a_bad_image_does_not_cost_the_good_ones(segment, tmp_path, image):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--method", "deepcat"], "Unknown method 'deepcat'; accepted are deepcut, diffcluster, multi"),
+        (["--method", "deepcat"], "Unknown method 'deepcat'; accepted are deepcut, diffcluster, "),
         (["--preset", "slow"], "no preset 'slow'; accepted are live, paper."),
         (["--set", "colour=3"], "no parameter 'colour'; accepted are max_clusters, "),
         (["--set", "seed"], "--set was given 'seed'; accepted is name=value"),
