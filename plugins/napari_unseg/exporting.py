@@ -1,64 +1,43 @@
-"""The export of every plane that has labels: one file, or one for each plane."""
+"""The planes of a stack that have labels, as annotations to be exported together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unseg_studio.data import Annotation
+from unseg_studio.data import Annotation, Source
 from unseg_studio.document import LabelledPlane
-from unseg_studio.formats import FORMATS, export
-from unseg_studio.formats.base import image_name
-from unseg_studio.widgets import ExportWish
 
 
 @dataclass(frozen=True, eq=False)
-class StackExport:
-    """A wish and the planes as they were when it was made: safe to hand to a thread.
+class PlaneAnnotations:
+    """Annotations of planes as they are now, each made when its turn comes; safe in a thread.
 
     Parameters
     ----------
     planes : sequence of LabelledPlane
-        What to write.
-    wish : ExportWish
-        Format, options, smallest part.
+        At least one.
     device : str
         Where the labels were made.
     """
 
     planes: Sequence[LabelledPlane]
-    wish: ExportWish
     device: str
 
-    def write(self, path: Path) -> str:
-        """Write to this file or, where a file holds one image, to files named after the planes.
+    def __len__(self) -> int:
+        return len(self.planes)
 
-        Returns
-        -------
-        str
-            What was done, in a sentence.
+    def __iter__(self) -> Iterator[Annotation]:
+        return (plane.annotation(device=self.device) for plane in self.planes)
 
-        Raises
-        ------
-        ValueError, OSError
-            In a sentence, where that is not possible.
-        """
-        annotations = [self._annotation(plane) for plane in self.planes]
-        if not annotations:
-            raise ValueError("No plane has labels yet; segment one first.")
-        count = f"{len(annotations)} plane{'s' * (len(annotations) != 1)}"
-        if FORMATS[self.wish.format].holds_many:
-            export(annotations, path, format=self.wish.format, options=self.wish.options)
-            return f"Exported {count} to {path}."
-        for annotation in annotations:
-            one = path.with_name(f"{path.stem}_{self._tail(annotation)}{path.suffix}")
-            export(annotation, one, format=self.wish.format, options=self.wish.options)
-        return f"Exported {count} to {path.parent}, one file for each."
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where the images of the planes came from."""
+        return tuple(plane.source for plane in self.planes)
 
-    def _annotation(self, plane: LabelledPlane) -> Annotation:
-        return plane.annotation(min_area=self.wish.min_area, device=self.device)
-
-    def _tail(self, annotation: Annotation) -> str:
-        """What tells the planes of one stack apart, the same at every export."""
-        return Path(image_name(annotation.source)).stem.rpartition("_")[-1]
+    @property
+    def place(self) -> Path:
+        """Where a file of them is proposed, without an ending."""
+        path = self.sources[0].path
+        return path.with_suffix("") if path else Path("planes")

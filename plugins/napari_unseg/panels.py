@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from napari_unseg.exporting import StackExport
+from napari_unseg.exporting import PlaneAnnotations
 from napari_unseg.folds import fold
 from napari_unseg.keys import KEYS
 from napari_unseg.session import Session
+from napari_unseg.set_export import SetExport
 from unseg_studio.formats import FORMATS
 from unseg_studio.widgets import (
     Background,
@@ -24,6 +23,7 @@ from unseg_studio.widgets import (
     FilmstripBar,
     RunBar,
     SegmenterBox,
+    SetSource,
     target_dialog,
 )
 from unseg_studio.widgets.following import follow
@@ -32,7 +32,8 @@ from unseg_studio.widgets.layout import MARGIN, button, column, row, small_butto
 _NOTHING_TIP = (
     "Paint in the corrections layer where nothing is (Alt+0); its eraser takes corrections away."
 )
-_ALL_TIP = "Write every plane that has labels: one file, or one for each where a file holds one."
+_ALL_TIP = "Write every plane that has labels, after a look at what the files will hold."
+_NO_LABELS = "No plane has labels yet; segment one first."
 
 
 class Panels(QWidget):
@@ -109,30 +110,27 @@ class Panels(QWidget):
     # The person
 
     def _ask_for_export(self, wish: ExportWish) -> None:
-        self._ask(wish, partial(self.export, wish))
+        dialog = target_dialog(self, Path(), FORMATS[wish.format], many=False)
+        dialog.fileSelected.connect(lambda path: self.export(wish, Path(path)))
+        dialog.open()
 
     def _ask_for_stack_export(self, box: ExportBox) -> None:
-        self._ask(box.form.wish, partial(self.export_stack, box.form.wish), many=True)
-
-    def _ask(self, wish: ExportWish, chosen: Callable[[Path], None], *, many: bool = False) -> None:
-        dialog = target_dialog(self, Path(), FORMATS[wish.format], many=many)
-        dialog.fileSelected.connect(lambda path: chosen(Path(path)))
+        labelled = self._session.stack.labelled()
+        if not labelled:
+            self.said.emit(_NO_LABELS)
+            return
+        planes = PlaneAnnotations(labelled, self._live.device)
+        source = SetSource(planes, len(planes), planes.sources)
+        dialog = SetExport(source, planes.place, wish=box.form.wish, parent=self)
+        dialog.written.connect(lambda written: self.said.emit(written.sentence))
         dialog.open()
 
     def export(self, wish: ExportWish, path: Path) -> None:
         """Write what is shown of the plane at work; `said` tells what came of it."""
         job = ExportJob.of(self._document, self._live, wish)
-        self._write(partial(job.write, path), lambda written: written.sentence)
-
-    def export_stack(self, wish: ExportWish, path: Path) -> None:
-        """Write every plane that has labels; `said` tells what came of it."""
-        job = StackExport(self._session.stack.labelled(), wish, self._live.device)
-        self._write(partial(job.write, path), str)
-
-    def _write(self, work: Callable[[], object], told: Callable[[Any], str]) -> None:
         self._background.run(
-            work,
-            lambda result: self.said.emit(told(result)),
+            partial(job.write, path),
+            lambda written: self.said.emit(written.sentence),
             lambda error: self.said.emit(str(error)),
         )
 

@@ -11,12 +11,13 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari_unseg.planes_box import PlanesBox
+from napari_unseg.set_export import SetExport
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QLabel, QPushButton
+from superqt import QCollapsible
 
 from unseg_studio.document import Live
-from unseg_studio.formats import format_named
-from unseg_studio.widgets import CategoryList, ExportWish, RunBar
+from unseg_studio.widgets import CategoryList, RunBar
 
 WAIT_MS = 20_000
 SHAPE = (48, 64)
@@ -248,26 +249,35 @@ def test_before_there_are_labels_nothing_is_carried(dock, session):
     assert not session.is_carrying
 
 
-def test_all_planes_are_exported_to_one_coco_file(qtbot, dock, session, tmp_path):
+def exporting(qtbot, dock):
+    """The dialog behind the button, after its look at what will be written."""
+    next(f for f in dock.findChildren(QCollapsible) if f.text() == "Export").expand(animate=False)
+    button(dock, "Export all planes …").click()
+    dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, SetExport))
+    with qtbot.waitSignal(dialog.form.checked, timeout=WAIT_MS):
+        pass
+    return dialog
+
+
+def test_all_planes_are_looked_at_and_exported_to_one_coco_file(qtbot, dock, session, tmp_path):
     drawn(qtbot, session)
     carried(qtbot, session)
-    with qtbot.waitSignal(dock.panels.said, timeout=WAIT_MS):
-        dock.panels.export_stack(ExportWish(), tmp_path / "out.json")
+    dialog = exporting(qtbot, dock)
+    assert dialog.form.summary.endswith("6 images will be written.")
+    with qtbot.waitSignal(dialog.written, timeout=WAIT_MS):
+        dialog.write(tmp_path / "out.json")
     content = json.loads((tmp_path / "out.json").read_text())
     names = [entry["file_name"] for entry in content["images"]]
     assert names == [f"array_z000{plane}" for plane in range(6)]
     assert {entry["image_id"] for entry in content["annotations"]} == set(range(1, 7))
-    assert "6 planes" in dock.message
+    assert "6 images" in dock.message and "IoU 1.000" in dock.message
 
 
-def test_formats_of_one_image_get_a_file_for_each_plane(qtbot, dock, session, tmp_path):
-    drawn(qtbot, session)
-    carried(qtbot, session)
-    wish = ExportWish("png", format_named("png").options())
-    with qtbot.waitSignal(dock.panels.said, timeout=WAIT_MS):
-        dock.panels.export_stack(wish, tmp_path / "out.png")
-    found = sorted(path.name for path in tmp_path.glob("*.png"))
-    assert found == [f"out_z000{plane}.png" for plane in range(6)]
+def test_without_labels_no_plane_is_exported(dock, session):
+    fold = next(f for f in dock.findChildren(QCollapsible) if f.text() == "Export")
+    fold.expand(animate=False)
+    button(dock, "Export all planes …").click()
+    assert dock.message == "No plane has labels yet; segment one first."
 
 
 def test_uncertainty_belongs_to_its_plane(qtbot, viewer, dock, session):
