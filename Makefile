@@ -32,7 +32,7 @@ test: lint
 	$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-core test-windows
 
 test-core: $(VENV)/ready-test
-	$(BIN)/python -m pytest $(WINDOWS:%=--ignore=%) --ignore=$(CONSUMERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(WINDOWS:%=--ignore=%) $(PYTEST_ARGS)
 
 test-windows: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m pytest $(WINDOWS) $(PYTEST_ARGS)
