@@ -39,8 +39,9 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_project_is_trained_on_and_labelled_by_the_model(run: Run, path: Path) -> None:
     file = path.with_name("model.safetensors")
-    code, said, _ = run("train", "--project", path, *QUICK, "--name", "halves", "--out", file)
+    code, said, told = run("train", "--project", path, *QUICK, "--name", "halves", "--out", file)
     assert (code, said[: said.index(" from 4 images")]) == (0, f"{path}: model 'halves'")
+    assert "DiffCluster, 4 images: 40 steps will take" in told and "GB of memory." in told
     code, said, _ = run("apply", "--project", path, "--model", "halves", "--processes", 1)
     assert (code, said) == (
         0,

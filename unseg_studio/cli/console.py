@@ -62,6 +62,10 @@ class Reporter:
             done = self._n_begun - 1 + step / max(total, 1)
             self._bar.update(self._task, completed=done, step=f"step {step} of {total}")
 
+    def say(self, sentence: str) -> None:
+        """Something is worth to be known before the work begins."""
+        self._console.print(sentence)
+
     def complain(self, sentence: str) -> None:
         """Something about the item went wrong; the work goes on."""
         self._console.print(sentence)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from unseg_studio.cli.console import StoppedError, reporting
 from unseg_studio.project import Project
-from unseg_studio.project.train import train_on
+from unseg_studio.project.train import learned_from, train_on
 from unseg_studio.project.trained import TrainedModel
 from unseg_studio.segmenters import SEGMENTERS, Segmenter, make_segmenter
+from unseg_studio.segmenters.forecast import forecast
 from unseg_studio.segmenters.training import Trainable
 
 
@@ -35,6 +36,7 @@ def run_training(
     trainable = required_trainable(segmenter)
     with Project.open(path) as project, reporting(1) as reporter:
         reporter.begin(segmenter.title)
+        reporter.say(_foreseen(project, trainable, device))
         steps = train_on(project, trainable, device=device, name=name)
         try:
             with closing(steps):
@@ -49,6 +51,19 @@ def run_training(
         if out is not None:
             step.model.save(out)
         return trained, list(step.skipped)
+
+
+def _foreseen(project: Project, segmenter: Trainable, device: str) -> str:
+    """What the training will take, in a sentence; the training itself says what is wrong."""
+    images = learned_from(project)
+    try:
+        *_, last = forecast(segmenter, images, device)
+    except (ValueError, OSError) as error:
+        return str(error)
+    told = f"{segmenter.title}, {len(images)} images: {last.sentence}" if last else ""
+    if (start := project.trained.unfinished(segmenter)) is not None:
+        told += f" It goes on after step {start.facts.get('n_steps')}."
+    return told
 
 
 def required_trainable(segmenter: Segmenter) -> Trainable:

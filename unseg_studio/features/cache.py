@@ -64,6 +64,11 @@ class FeatureCache:
             self._resolve(key, compute, result)
         return result.result()
 
+    @property
+    def n_bytes(self) -> int:
+        """What is kept in memory now."""
+        return self._memory.n_bytes
+
     def _resolve(self, key: str, compute: Callable[[], Features], result: Future[Features]) -> None:
         try:
             found = self._found(key, compute)
@@ -102,6 +107,10 @@ class _Memory:
         self._budget = budget
         self._taken = 0
         self._entries: OrderedDict[str, Features] = OrderedDict()
+
+    @property
+    def n_bytes(self) -> int:
+        return self._taken
 
     def get(self, key: str) -> Features | None:
         if key not in self._entries:

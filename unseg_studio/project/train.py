@@ -20,6 +20,11 @@ class EntryImages(Sequence[Image]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As lists show them."""
+        return tuple(entry.name for entry in self._entries)
+
     @overload
     def __getitem__(self, index: int) -> Image: ...
     @overload
@@ -29,6 +34,26 @@ class EntryImages(Sequence[Image]):
             return EntryImages(self._entries[index])
         entry = self._entries[index]
         return read_image(entry.file, entry.plane)
+
+
+def learned_from(project: Project, images: Sequence[int] | None = None) -> EntryImages:
+    """The images of a project that a training learns from.
+
+    Parameters
+    ----------
+    project : Project
+        Where they are.
+    images : sequence of int or None
+        Which ones; None: all that are not rejected.
+    """
+    chosen = None if images is None else set(images)
+    return EntryImages(
+        [
+            entry
+            for entry in project.images()
+            if (entry.status != "rejected" if chosen is None else entry.id in chosen)
+        ]
+    )
 
 
 def train_on(
@@ -66,13 +91,8 @@ def train_on(
     ValueError, OSError
         As `Trainable.train`.
     """
-    entries = [
-        entry
-        for entry in project.images()
-        if (entry.status != "rejected" if images is None else entry.id in set(images))
-    ]
     start = project.trained.unfinished(segmenter)
-    for step in segmenter.train(EntryImages(entries), device, start=start):
+    for step in segmenter.train(learned_from(project, images), device, start=start):
         if step.model is not None and not step.is_last:
             project.trained.keep_unfinished(step.model)
         if step.is_last and step.model is not None:

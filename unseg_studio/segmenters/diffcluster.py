@@ -139,11 +139,11 @@ class DiffCluster:
         self, images: Sequence[Image], device: str = "auto", *, start: Model | None = None
     ) -> Iterator[TrainingStep]:
         """Learn from reference images together; see `Trainable.train`."""
+        return train(self, self.learner, images, device, start=start)
 
-        def make(album: Album, place: torch.device) -> ReferenceLearner:
-            return ReferenceLearner(self, album, place)
-
-        return train(self, make, images, device, start=start)
+    def learner(self, album: Album, place: torch.device) -> ReferenceLearner:
+        """Takes the steps of a training."""
+        return ReferenceLearner(self, album, place)
 
     def scorer(self, model: Model, device: torch.device) -> ReferenceScorer:
         """Judges images by trained weights; see `Trainable.scorer`."""

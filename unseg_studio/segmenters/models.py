@@ -27,6 +27,9 @@ SUFFIX = ".safetensors"
 MOST_BYTES = 2**30
 """Of a file that is read at all."""
 
+MOST_HEADER = 2**24
+"""Bytes of a header that is read without the rest."""
+
 _OURS = "unseg_studio"
 """Under which the facts stand among the metadata of a file."""
 
@@ -149,6 +152,28 @@ def of_bytes(data: bytes, name: str) -> Model:
     return model
 
 
+def told_in(data: bytes, name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Method, parameters and facts of a model, from its header alone: without torch, unchecked.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, or its beginning.
+    name : str
+        How messages call it.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    try:
+        plain = json.loads(_facts_of(data, name)["model"])
+        return str(plain["method"]), dict(plain["parameters"]), dict(plain["facts"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{name} is no model of this program. {_BETTER}") from error
+
+
 def _text(model: Model) -> str:
     plain = {
         "method": model.method,
@@ -206,6 +231,46 @@ def kept(digest: str) -> Model:
             "trained in, load its file, or train again."
         )
     return load(file)
+
+
+@dataclass(frozen=True)
+class KeptModel:
+    """One model of this machine, as lists show it.
+
+    Parameters
+    ----------
+    digest : str
+        See `Model.digest`.
+    method, parameters, facts
+        As in `Model`.
+    """
+
+    digest: str
+    method: str
+    parameters: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+
+def all_kept() -> tuple[KeptModel, ...]:
+    """The models on this machine, the newest first; files that hold none are left out."""
+    files = sorted((cache_folder() / "models").glob(f"*{SUFFIX}"), key=_age)
+    found: list[KeptModel] = []
+    for file in files:
+        try:
+            with file.open("rb") as opened:
+                length = opened.read(_LENGTH)
+                data = length + opened.read(int.from_bytes(length, "little") % MOST_HEADER)
+            found.append(KeptModel(file.stem, *told_in(data, file.name)))
+        except (OSError, ValueError):
+            continue
+    return tuple(found)
+
+
+def _age(file: Path) -> float:
+    try:
+        return -file.stat().st_mtime
+    except OSError:  # another process has removed it
+        return 0.0
 
 
 def _file_of(digest: str) -> Path:

@@ -56,6 +56,7 @@ from unseg_studio.segmenters.consistency import (
 )
 from unseg_studio.segmenters.learned import LearnedFit, model_param
 from unseg_studio.segmenters.models import Model
+from unseg_studio.segmenters.plan import Plan, Work
 from unseg_studio.segmenters.training import (
     TRAINING,
     Album,
@@ -162,11 +163,11 @@ class Multilevel:
         self, images: Sequence[Image], device: str = "auto", *, start: Model | None = None
     ) -> Iterator[TrainingStep]:
         """Pass over the images, once for levels and once for categories; see `Trainable.train`."""
+        return training.train(self, self.learner, images, device, start=start)
 
-        def make(album: Album, _place: torch.device) -> MultilevelLearner:
-            return MultilevelLearner(self, album)
-
-        return training.train(self, make, images, device, start=start)
+    def learner(self, album: Album, _place: torch.device) -> MultilevelLearner:
+        """Takes the steps of a training."""
+        return MultilevelLearner(self, album)
 
     def scorer(self, model: Model, device: torch.device) -> MultilevelScorer:
         """Judges images by what was found in others; see `Trainable.scorer`."""
@@ -423,10 +424,24 @@ class MultilevelLearner:
         self._segmenter, self._album = segmenter, album
         order = np.random.default_rng(segmenter.seed).permutation(len(album))
         self._order = order[:MOST_IMAGES].tolist()
-        n_images = len(self._order)
-        self.total = n_images + 1 if segmenter.is_binary else 2 * n_images + 2
+        self.total = self.plan(len(album)).total
         self._gathered: dict[str, list[torch.Tensor]] = {name: [] for name in GATHERED}
         self._findings = Findings()
+
+    def plan(self, n_images: int) -> Plan:
+        """A pass for the levels and one for the categories."""
+        n_images = min(n_images, MOST_IMAGES)
+        works = Work("look", n_images), Work("divide", 1)
+        if self._segmenter.is_binary:
+            return Plan(works, is_late=True)
+        return Plan((*works, Work("parts", n_images), Work("sort", 1)), is_late=True)
+
+    def kind(self, number: int) -> str:
+        """Of a step."""
+        n_images = len(self._order)
+        if number % (n_images + 1) < n_images:
+            return "look" if number < n_images else "parts"
+        return "divide" if number == n_images else "sort"
 
     def step(self, number: int) -> float:
         """Look at an image, or divide what was seen: then the loss is that of k-means."""

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from math import ceil, cos, pi
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,6 +41,7 @@ from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.eigen import columns_bounded, feature_kernel, objective, place_kernel
 from unseg_studio.segmenters.learned import LearnedFit, model_param
 from unseg_studio.segmenters.models import Model
+from unseg_studio.segmenters.plan import Plan, Work
 from unseg_studio.segmenters.training import TRAINING, Album, Tensors, TrainingStep
 
 SCALE = 0.01
@@ -195,7 +195,11 @@ class NeuralEigen:
         self, images: Sequence[Image], device: str = "auto", *, start: Model | None = None
     ) -> Iterator[TrainingStep]:
         """Learn from many images; see `Trainable.train`."""
-        return training.train(self, partial(EigenLearner, self), images, device, start=start)
+        return training.train(self, self.learner, images, device, start=start)
+
+    def learner(self, album: Album, place: torch.device) -> EigenLearner:
+        """Takes the steps of a training."""
+        return EigenLearner(self, album, place)
 
     def scorer(self, model: Model, device: torch.device) -> EigenScorer:
         """Judges images by a model; see `Trainable.scorer`."""
@@ -320,8 +324,7 @@ class EigenLearner:
 
     def __init__(self, segmenter: NeuralEigen, album: Album, device: torch.device) -> None:
         self._segmenter, self._album, self._device = segmenter, album, device
-        fewest = min(LEAST_STEPS, STEPS_OF_ONE * len(album))
-        self.total = max(fewest, ceil(segmenter.epochs * len(album) / segmenter.batch))
+        self.total = self.plan(len(album)).total
         inputs = torch.cat([self._places(rgb).inputs for _, rgb in album.spread(N_MEASURED)])
         begun = segmenter.tensors_for(inputs.shape[1])
         begun |= {MEAN: inputs.mean(dim=0), DEVIATION: inputs.std(dim=0, correction=0) + LEAST}
@@ -332,6 +335,18 @@ class EigenLearner:
         self._is_clustered = False
         learned = [self._tensors[name] for name in self._learned]
         self._descent = AdamW(learned, segmenter.learning_rate, decay=0.0)
+
+    def plan(self, n_images: int) -> Plan:
+        """All steps are of the same kind."""
+        segmenter = self._segmenter
+        fewest = min(LEAST_STEPS, STEPS_OF_ONE * n_images)
+        n_steps = max(fewest, ceil(segmenter.epochs * n_images / segmenter.batch))
+        work = Work("update", n_steps, min(segmenter.batch, n_images))
+        return Plan((work,), settling=min(N_CLUSTERED, n_images))
+
+    def kind(self, _number: int) -> str:
+        """Of a step."""
+        return "update"
 
     def _places(self, rgb: Rgb, *, is_kept: bool = True) -> Places:
         most = self._segmenter.n_places

@@ -40,6 +40,7 @@ from unseg_studio.segmenters.invariance import BALANCES, Division, shares_of
 from unseg_studio.segmenters.learned import LearnedFit, model_param
 from unseg_studio.segmenters.models import Model
 from unseg_studio.segmenters.picie_nets import Encoder, HeadEncoder, Views, WholeEncoder
+from unseg_studio.segmenters.plan import Plan, Work
 from unseg_studio.segmenters.training import TRAINING, Album, Tensors, TrainingStep
 
 NETWORK, CENTROIDS = "network.", "centroids"
@@ -151,11 +152,11 @@ class PiCIE:
         self, images: Sequence[Image], device: str = "auto", *, start: Model | None = None
     ) -> Iterator[TrainingStep]:
         """Learn from images; see `Trainable.train`."""
+        return training.train(self, self.learner, images, device, start=start)
 
-        def make(album: Album, place: torch.device) -> PiCIELearner:
-            return PiCIELearner(self, album, place)
-
-        return training.train(self, make, images, device, start=start)
+    def learner(self, album: Album, place: torch.device) -> PiCIELearner:
+        """Takes the steps of a training."""
+        return PiCIELearner(self, album, place)
 
     def scorer(self, model: Model, device: torch.device) -> PiCIEScorer:
         """Judges images by a model; see `Trainable.scorer`."""
@@ -230,7 +231,7 @@ class PiCIELearner:
         self._n_places = min(N_PLACES // self._n_pairs, MOST_PLACES)
         self._n_looks = -(-self._n_pairs // TOGETHER)
         self._round = self._n_looks + UPDATES
-        self.total = min(segmenter.rounds, ROUNDS_OF_ONE * len(album)) * self._round
+        self.total = self.plan(len(album)).total
         ((_, first),) = album.spread(1)
         self._encoder = encoder_of(segmenter, device, channels_of(segmenter, first))
         parameters = self._encoder.network.parameters()
@@ -241,6 +242,26 @@ class PiCIELearner:
         self._centroids, self._is_settled = self._start, True
         self._seen: list[Any] = []
         self._seen_until = -1, 0
+
+    def plan(self, n_images: int) -> Plan:
+        """Looks, divisions with the first update, and the other updates of all rounds."""
+        n_rounds = min(self._segmenter.rounds, ROUNDS_OF_ONE * n_images)
+        n_pairs = min(n_images, MOST_PAIRS)
+        n_looks = -(-n_pairs // TOGETHER)
+        n_places = n_pairs * min(N_PLACES // n_pairs, MOST_PLACES)
+        works = (
+            Work("look", n_rounds * n_looks, n_pairs / n_looks),
+            Work("divide", n_rounds, n_places),
+            Work("update", n_rounds * (UPDATES - 1)),
+        )
+        return Plan(works, settling=n_places)
+
+    def kind(self, number: int) -> str:
+        """Of a step."""
+        place = number % self._round
+        if place < self._n_looks:
+            return "look"
+        return "divide" if place == self._n_looks else "update"
 
     def step(self, number: int) -> float:
         """Make views, or take an update."""

@@ -15,6 +15,7 @@ from unseg_studio.features.augment import Rgb
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import losses
 from unseg_studio.segmenters.models import Model
+from unseg_studio.segmenters.plan import Plan, Work
 from unseg_studio.segmenters.response import final_plane, pyramid, seeded_network, unit_of
 from unseg_studio.segmenters.training import TRAINING, Album, require_method
 
@@ -78,11 +79,20 @@ class ReferenceLearner:
 
     def __init__(self, segmenter: DiffCluster, album: Album, device: torch.device) -> None:
         self._segmenter, self._album, self._device = segmenter, album, device
-        self.total = segmenter.iterations * min(len(album), MOST_TIMES)
+        self.total = self.plan(len(album)).total
         self._net = seeded_network(COLOURS, segmenter, device)
         self._optimiser = torch.optim.SGD(
             self._net.parameters(), lr=segmenter.learning_rate, momentum=0.9
         )
+
+    def plan(self, n_images: int) -> Plan:
+        """All steps are of the same kind."""
+        n_steps = self._segmenter.iterations * min(n_images, MOST_TIMES)
+        return Plan((Work("update", n_steps, min(TOGETHER, n_images)),))
+
+    def kind(self, _number: int) -> str:
+        """Of a step."""
+        return "update"
 
     def step(self, number: int) -> float:
         """One update by some of the references."""
