@@ -42,7 +42,7 @@ from unseg_studio.data.labels import clusters_in, is_cluster
 from unseg_studio.data.region import Connectivity
 from unseg_studio.document import corrections
 from unseg_studio.document.corrections import Correction
-from unseg_studio.document.history import History, Record
+from unseg_studio.document.history import NAMES_OF_PROJECT, RUN, History, Record
 from unseg_studio.document.provenance import provenance
 from unseg_studio.document.state import (
     RunStatus,
@@ -389,6 +389,16 @@ class Document:
             state = named.changed(categories=(*state.categories, category))
         self._take("name all clusters", state)
 
+    def follow_names(self, state: State) -> None:
+        """Show clusters as all images of the project do now; one step, which no person made here.
+
+        Parameters
+        ----------
+        state : State
+            The newest one of this document with other ids in its planes.
+        """
+        self._take(NAMES_OF_PROJECT, state)
+
     # Categories
 
     def add_category(self, name: str | None = None, kind: Kind = "thing") -> Category:
@@ -475,7 +485,7 @@ class Document:
 
     def run(self) -> None:
         """Run again from a cold start."""
-        self._begin("run")
+        self._begin(RUN)
         self.events.history_changed.emit()
         self.events.steered.emit(True)
 
@@ -494,7 +504,7 @@ class Document:
             return
         apart = self._history.is_between_steps
         if apart:
-            self._begin("run")
+            self._begin(RUN)
         self._become(new)
         if apart:
             self.events.history_changed.emit()

@@ -211,6 +211,12 @@ def value_change(name: str, before: Any, after: Any) -> ValueChange:
     return (TableChange if name == "categories" else ValueChange)(before, after)
 
 
+RUN, NAMES_OF_PROJECT = "run", "names of the project"
+"""Steps that no person made in this image: a run, and names that all images follow."""
+
+NOT_BY_HAND = frozenset({RUN, NAMES_OF_PROJECT})
+
+
 class Undoable(Protocol):
     """One thing that can be undone, wherever what it needs is kept."""
 

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from unseg_studio.document import Document, Record
+from unseg_studio.document.history import NOT_BY_HAND
 
 FRAMES_S = 1.0
 """While the engine runs, its labels are written so often."""
@@ -109,5 +110,5 @@ def _is_work(record: Record, before: Record) -> bool:
     """Say whether there is another step that a person made; the engine begins runs by itself."""
     if record.n_done == before.n_done:
         return False
-    is_run = record.n_done > before.n_done and record.steps[record.n_done - 1].text == "run"
-    return not is_run
+    is_more = record.n_done > before.n_done
+    return not (is_more and record.steps[record.n_done - 1].text in NOT_BY_HAND)

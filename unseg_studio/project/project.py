@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -33,10 +33,10 @@ from unseg_studio.data import (
 from unseg_studio.data.labels import clusters_in
 from unseg_studio.data.region import Connectivity
 from unseg_studio.document import Document, History, Record, State
+from unseg_studio.document.history import NAMES_OF_PROJECT, Step
 from unseg_studio.document.provenance import provenance
-from unseg_studio.document.state import renamed
 from unseg_studio.document.values import categories_of, plain_categories
-from unseg_studio.project import accepted, database, shelf
+from unseg_studio.project import accepted, database, findings, shelf
 from unseg_studio.project.accepted import Annotations
 from unseg_studio.project.database import Connection, Database, ProjectError
 from unseg_studio.project.entries import (
@@ -49,8 +49,10 @@ from unseg_studio.project.entries import (
     require_status,
     update,
 )
+from unseg_studio.project.findings import Finding
 from unseg_studio.project.fingerprint import Fingerprinter, Found
 from unseg_studio.project.journal import Journal
+from unseg_studio.project.naming import following
 from unseg_studio.project.relink import RelinkReport, found_again
 from unseg_studio.project.shelf import Shelf
 from unseg_studio.project.trained import TrainedModels
@@ -95,6 +97,7 @@ class Project:
         self._fingerprinter: Fingerprinter | None = None
         self._is_closed = False
         self._guard = threading.Lock()  # of the entries, which `add_images` changes in its thread
+        self._records = threading.RLock()  # of documents, which follow names in another thread
         self._writer = Writer(store, self.events.trouble.emit)
         self.trained = TrainedModels(store, self._writer)
         """The models that were trained on its images."""
@@ -388,13 +391,16 @@ class Project:
         """
         entry = self.image(image_id)
         image = image or open_image(entry.file, entry.plane)
-        self.flush()
-        found = shelf.take(self._database, image_id, image, categories=self._table)
-        record = found.record if found else shelf.fresh_record(image, self._table)
+        with self._records:
+            self.flush()
+            found = shelf.take(self._database, image_id, image, categories=self._table)
+            record = found.record if found else shelf.fresh_record(image, self._table)
+            document = Document(
+                image, state=record.state, history=History(record.steps, record.n_done)
+            )
+            self._shelves[image_id] = Shelf(image_id, record if found else None)
+            self._watch(image_id, document)
         self._provide(record.state.segmenter)
-        document = Document(image, state=record.state, history=History(record.steps, record.n_done))
-        self._shelves[image_id] = Shelf(image_id, record if found else None)
-        self._watch(image_id, document)
         if not self.read_only:  # a batch has said the size, but nothing of pixels in micrometres
             self._keep_entry(entry.seen(image))
         for note in found.notes if found else ():
@@ -447,6 +453,7 @@ class Project:
         *,
         segmenter: Segmenter | None = None,
         uncertainty: float | None = None,
+        doubts: Mapping[int, float] | None = None,
         seconds: float = 0.0,
     ) -> bool:
         """Keep what a batch made of an image, unless a person has worked on it.
@@ -461,6 +468,8 @@ class Project:
             What made the mosaic or array.
         uncertainty : float or None
             How much in doubt it is, 0 to 1.
+        doubts : mapping of int to float or None
+            The same of each cluster; None: as far as the proposal itself says it.
         seconds : float
             How long it took.
 
@@ -473,7 +482,8 @@ class Project:
         entry = self.image(image_id)
         if entry.status not in ("new", "proposed") or self._has_steps(image_id):
             return False
-        state = self._with_names(self._as_state(proposal, segmenter))
+        plain = self._as_state(proposal, segmenter)
+        state, note = self._with_names(image_id, plain, doubts)
         entry = replace(
             entry,
             size=state.proposal.shape,
@@ -481,7 +491,12 @@ class Project:
             uncertainty=uncertainty,
             seconds=entry.seconds + seconds,
         )
-        self._submit_record(image_id, Record(state), lambda connection: update(connection, entry))
+
+        def put(connection: Connection) -> None:
+            update(connection, entry)
+            note(connection)
+
+        self._submit_record(image_id, Record(state), put)
         self._say(entry)
         return True
 
@@ -615,25 +630,27 @@ class Project:
         record: Record,
         also: Callable[[Connection], object] = lambda _connection: None,
     ) -> Future[None]:
-        for forgotten in self._shelves.keys() - {image_id, *self._documents}:
-            del self._shelves[forgotten]  # nobody has its document any more
-        place = self._shelves.setdefault(image_id, Shelf(image_id))
+        with self._records:
+            for forgotten in self._shelves.keys() - {image_id, *self._documents}:
+                del self._shelves[forgotten]  # nobody has its document any more
+            place = self._shelves.setdefault(image_id, Shelf(image_id))
 
-        def put(connection: Connection) -> None:
-            place.put(connection, record)
-            also(connection)
+            def put(connection: Connection) -> None:
+                place.put(connection, record)
+                also(connection)
 
-        def job() -> None:
-            self._database.write(put)
-            place.written = record
+            def job() -> None:
+                self._database.write(put)
+                place.written = record
 
-        return self._writer.submit_bare(job)
+            return self._writer.submit_bare(job)
 
     def _has_steps(self, image_id: int) -> bool:
         self.flush()
         with self._database.reading() as connection:
-            query = "SELECT 1 FROM steps WHERE image = ? LIMIT 1"
-            return connection.execute(query, (image_id,)).fetchone() is not None
+            query = "SELECT 1 FROM steps WHERE image = ? AND text != ? LIMIT 1"
+            found = connection.execute(query, (image_id, NAMES_OF_PROJECT)).fetchone()
+        return found is not None
 
     def _as_state(
         self,
@@ -658,13 +675,150 @@ class Project:
             proposal=Mosaic.full(labels.shape, NOTHING).with_tiles(dict(enumerate(labels.tiles))),
         )
 
-    def _with_names(self, state: State) -> State:
-        """The clusters of a trained model are called what they were named once."""
-        names = self.trained.names(getattr(state.segmenter, "model", ""))
-        for cluster, category in names.items():
-            if state.proposal.holds(cluster):
-                state = renamed(state, cluster, category)
-        return state
+    def _with_names(
+        self, image_id: int, state: State, doubts: Mapping[int, float] | None
+    ) -> tuple[State, Callable[[Connection], None]]:
+        """The clusters of a trained model are called what they were named once.
+
+        Also gives what writes down which clusters they were.
+        """
+        model = getattr(state.segmenter, "model", "")
+        clusters = findings.clusters_of(state.proposal)
+        areas = findings.areas_of(clusters) if model else {}
+        if not areas:
+            return state, partial(findings.forget, image=image_id)
+        naming = self.trained.naming(model)
+        if doubts is None:
+            doubts = findings.doubts_of(clusters, state.uncertainty)
+        shown = {id_: naming.shown(id_) for id_ in areas}
+        told = Finding(image_id, clusters.shape, areas, dict(doubts), shown=shown)
+        state = following(state, clusters, {id_: id_ for id_ in areas}, shown)
+        return state, lambda connection: findings.put(connection, model, told, clusters)
+
+    # Clusters that are named for all images
+
+    def findings(self, model: str) -> tuple[Finding, ...]:
+        """What a model found in each image that it proposed labels for, without the labels."""
+        self.flush()
+        with self._database.reading() as connection:
+            found = findings.all_of(connection, model)
+        return tuple(finding for finding in found if finding.image in self._entries)
+
+    def clusters(self, finding: Finding) -> Mosaic:
+        """Which cluster each pixel of an image was proposed as.
+
+        Raises
+        ------
+        DamagedError
+            If that cannot be read.
+        """
+        with self._database.reading() as connection:
+            return findings.labels_of(connection, finding)
+
+    def set_clusters(self, model: str, finding: Finding, clusters: Mosaic) -> None:
+        """Keep other clusters of an image, such as after they were cut."""
+        self._write_now(lambda connection: findings.put(connection, model, finding, clusters))
+
+    def adopt(self, model: str, image_id: int) -> None:
+        """Keep the clusters of a proposal that was made when nobody kept them.
+
+        What a person has worked on is left out: ids of clusters may be others there by now.
+
+        Raises
+        ------
+        DamagedError
+            If it cannot be read.
+        """
+        taken = shelf.take_labels(self._database, image_id, categories=self._table)
+        if taken is None or taken.record.steps:
+            return
+        naming = self.trained.naming(model)
+        meant = {name: id_ for id_, name in sorted(naming.names.items(), reverse=True) if name}
+        proposal = taken.record.state.proposal
+        for category, id_ in meant.items():
+            proposal = proposal.replaced(category, id_)
+        clusters = findings.clusters_of(proposal)
+        areas = findings.areas_of(clusters)
+        shown = {id_: naming.shown(id_) for id_ in areas}
+        if areas:
+            told = Finding(image_id, clusters.shape, areas, shown=shown)
+            self.set_clusters(model, told, clusters)
+
+    def is_open(self, image_id: int) -> bool:
+        """Say whether somebody holds the document of an image."""
+        return image_id in self._documents
+
+    def follow(self, model: str, finding: Finding, shown: Mapping[int, int]) -> bool:
+        """Show the clusters of an image under other ids, in one transaction.
+
+        Parameters
+        ----------
+        model : str
+            Whose clusters they are; where the image was segmented by another one since, nothing
+            but the note about it changes.
+        finding : Finding
+            Of the image, as it is kept.
+        shown : mapping of int to int
+            Cluster -> id, of all that are in the image.
+
+        Returns
+        -------
+        bool
+            False where its document is open; then it is for `follow_open`.
+
+        Raises
+        ------
+        DamagedError, OSError
+            If its labels cannot be read, or the file not written.
+        """
+        with self._records:
+            if self.is_open(finding.image):
+                return False
+            self._shelves.pop(finding.image, None)
+            self._write_now(lambda connection: self._follow(connection, model, finding, shown))
+        return True
+
+    def follow_open(self, model: str, finding: Finding, shown: Mapping[int, int]) -> None:
+        """The same for an image whose document is open, in the thread of that document."""
+        document = self._documents.get(finding.image)
+        if document is None:
+            self.follow(model, finding, shown)
+            return
+        clusters, told = self.clusters(finding), replace(finding, shown=dict(shown))
+        if getattr(document.segmenter, "model", "") == model:
+            document.follow_names(following(document.state, clusters, finding.shown, shown))
+        record = document.record
+
+        def put(connection: Connection) -> None:
+            self._accept_again(connection, finding.image, record.state.shown)
+            findings.tell(connection, told)
+
+        self._submit_record(finding.image, record, put)
+
+    def _follow(
+        self, connection: Connection, model: str, finding: Finding, shown: Mapping[int, int]
+    ) -> None:
+        taken = shelf.take_labels(self._database, finding.image, categories=self._table)
+        findings.tell(connection, replace(finding, shown=dict(shown)))
+        if taken is None or getattr(taken.record.state.segmenter, "model", "") != model:
+            return
+        record, clusters = taken.record, findings.labels_of(connection, finding)
+        state = following(record.state, clusters, finding.shown, shown)
+        if state is record.state:
+            return
+        steps, n_done = record.steps, record.n_done
+        if steps:  # undo goes on from here
+            step = Step.between(NAMES_OF_PROJECT, record.state, state)
+            steps, n_done = (*steps[:n_done], step), n_done + 1
+        Shelf(finding.image, record).put(connection, Record(state, steps, n_done))
+        self._accept_again(connection, finding.image, state.shown)
+
+    def _accept_again(self, connection: Connection, image_id: int, labels: Mosaic) -> None:
+        """Of an image that is done, what was accepted follows, too."""
+        entry = self._entries.get(image_id)
+        kept = accepted.take(self._database, image_id)
+        if entry is not None and entry.status == "done" and kept is not None:
+            accepted.put(connection, image_id, labels, made=kept[1])
 
     def _provide(self, segmenter: Segmenter) -> None:
         """Have the model that a segmenter needs; without it the labels are there all the same."""

@@ -113,6 +113,29 @@ _TABLES_OF_MODELS = (
 )
 
 
+_TABLES_OF_NAMINGS = (
+    """
+    CREATE TABLE findings (
+        image INTEGER PRIMARY KEY REFERENCES images ON DELETE CASCADE,
+        model TEXT NOT NULL,
+        height INTEGER NOT NULL,
+        width INTEGER NOT NULL,
+        labels BLOB NOT NULL,
+        told TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE namings (
+        model TEXT NOT NULL REFERENCES models (digest) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        naming TEXT NOT NULL,
+        PRIMARY KEY (model, position)
+    ) WITHOUT ROWID
+    """,
+)
+
+
 def _make_tables(connection: sqlite3.Connection) -> None:
     for table in _TABLES:
         connection.execute(table)
@@ -123,7 +146,16 @@ def _make_tables_of_models(connection: sqlite3.Connection) -> None:
         connection.execute(table)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_make_tables, _make_tables_of_models)
+def _make_tables_of_namings(connection: sqlite3.Connection) -> None:
+    for table in _TABLES_OF_NAMINGS:
+        connection.execute(table)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _make_tables,
+    _make_tables_of_models,
+    _make_tables_of_namings,
+)
 """The function at place n makes a file of version n + 1 of one of version n; 0 is an empty file."""
 
 

@@ -186,14 +186,26 @@ def take(
         If it was made on an image of another size.
     """
     shape = shape_on_shelf(database, id_)
-    if shape is None:
-        return None
-    if shape != image.shape:
+    if shape is not None and shape != image.shape:
         raise ValueError(
             f"{image.source.name} is {image.shape[1]} x {image.shape[0]} px, but the work on it "
             f"was done at {shape[1]} x {shape[0]} px; accepted is an image of the same size. "
             "Put the former file back, or add this one as a new image."
         )
+    return take_labels(database, id_, categories=categories)
+
+
+def take_labels(database: Database, id_: int, *, categories: tuple[Category, ...]) -> Taken | None:
+    """Read the document of an image again without the image; see `take`.
+
+    Raises
+    ------
+    DamagedError
+        If that is not possible.
+    """
+    shape = shape_on_shelf(database, id_)
+    if shape is None:
+        return None
     with database.reading() as connection:
         segmenter, locks, fill, n_done = connection.execute(
             "SELECT segmenter, locks, fill, n_done FROM documents WHERE image = ?", (id_,)
@@ -207,13 +219,15 @@ def take(
     planes = {name: _plane(tiles, name, shape) for name in PLANES}
     method, told = segmenter_of(_json(segmenter))
     table = _completed(categories, planes)
-    state = fresh_state(image, table, method).changed(
+    state = State(
+        categories=table,
         scribbles=Scribbles(planes["scribbles"]),
         named=Edits(planes["named"]),
         edits=Edits(planes["edits"]),
-        proposal=planes["proposal"],
         locks=_locks(locks) & {category.id for category in table},
+        segmenter=method,
         fill=bool(fill),
+        proposal=planes["proposal"],
     )
     steps = _steps(texts, shape, (database, id_))
     n_done = n_done if isinstance(n_done, int) else 0
