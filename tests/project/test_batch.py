@@ -103,7 +103,7 @@ def test_a_large_image_is_proposed_for_coarsely_and_stays_in_its_file(
     entry = photos.images()[0]
     path = entry.file.with_suffix(".tif")
     tifffile.imwrite(path, np.asarray(Pillow.open(entry.file)), tile=(16, 16), photometric="rgb")
-    told = batch_module._labels_of(path, None, QUICK, "cpu")
+    told = batch_module.labels_of(path, None, QUICK, "cpu")
     labels = mosaic_of(told.packed, told.shape)
     assert told.shape == SHAPE
     assert not labels.holds(NOTHING)
@@ -171,7 +171,7 @@ def test_a_project_that_is_open_elsewhere_is_not_touched(photos: Project) -> Non
 
 
 def test_the_same_image_may_end_two_processes_but_not_all(photos: Project, monkeypatch) -> None:
-    monkeypatch.setattr("unseg_studio.project.batch._labels_of", end_on_the_second)
+    monkeypatch.setattr("unseg_studio.project.batch.labels_of", end_on_the_second)
     one, two = propose(photos, QUICK, [2, 1], device="cpu", n_processes=1)
     assert (one.image.id, two.image.id) == (2, 1)
     assert "the process that segmented it ended 2 times" in one.problem

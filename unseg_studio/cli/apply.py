@@ -29,8 +29,9 @@ def run_apply(
     only_new: bool = False,
     device: str = "auto",
     n_processes: int | None = None,
+    cluster: str = "",
 ) -> Tally:
-    """Propose labels for what a project has no such proposals for.
+    """Propose labels for what a project has no such proposals for; see `propose`.
 
     Raises
     ------
@@ -39,11 +40,14 @@ def run_apply(
     StoppedError
         After Ctrl+C.
     """
-    resolve_device(device)
+    if not cluster:  # its workers say which devices they have
+        resolve_device(device)
     outcomes: list[Outcome] = []
     with Project.open(path) as project:
         images = unproposed(project, segmenter, only_new=only_new)
-        batch = propose(project, segmenter, images, device=device, n_processes=n_processes)
+        batch = propose(
+            project, segmenter, images, device=device, n_processes=n_processes, cluster=cluster
+        )
         try:
             with counting(len(images)) as counter, closing(batch):
                 for outcome in batch:

@@ -115,6 +115,10 @@ def apply(
     processes: Annotated[
         int | None, typer.Option(help="How many images at a time; one a core if not given.", min=1)
     ] = None,
+    cluster: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Of a Dask scheduler whose workers do the work."),
+    ] = "",
     device: Device = "auto",
 ) -> None:
     """Propose labels for all images of a project that no person has worked on.
@@ -126,6 +130,11 @@ def apply(
 
     if only not in (None, "new"):
         raise ValueError(f"--only was given {only!r}; accepted is new. Leave it out for all.")
+    if cluster and processes is not None:
+        raise ValueError(
+            "--processes was given with --cluster, whose workers are as many as they are. Leave "
+            "one of them out."
+        )
     asked = Asked(k, k_less, sensitivity, backbone, weights)
     if model is None:
         segmenter = chosen_segmenter(method, preset, asked=asked, settings=settings or ())
@@ -136,7 +145,12 @@ def apply(
     else:
         segmenter = segmenter_of_model(project, model)
     tally = run_apply(
-        project, segmenter, only_new=only == "new", device=device, n_processes=processes
+        project,
+        segmenter,
+        only_new=only == "new",
+        device=device,
+        n_processes=processes,
+        cluster=cluster,
     )
     result(
         f"{project}: {tally.n_kept} proposals made, {tally.n_failed} images failed, "

@@ -1,7 +1,9 @@
 """Proposals for many images of a project, made by several processes while nobody waits.
 
-processes: read, fit, refine, decode ---- packed labels ---->  this one: project.proposed
-           one image each at a time                            the only one that writes
+crew: read, fit, refine, decode ---- packed labels ---->  this process: project.proposed
+      one image each at a time                            the only one that writes
+
+The crew are processes of this machine, or the workers of a cluster (`cluster`).
 
 A proposal is kept as soon as it is made, in a transaction of its own. So whatever ends the batch,
 it costs the images that were in progress; the next one asks `unproposed` which are left.
@@ -9,22 +11,17 @@ it costs the images that were in progress; the next one asks `unproposed` which 
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from pathlib import Path
-from typing import NamedTuple
 
-from unseg_studio.data import Mosaic, open_image
 from unseg_studio.document.machine import core_count
-from unseg_studio.document.packing import mosaic_bytes, mosaic_of
-from unseg_studio.document.solve import Fits, first_run
-from unseg_studio.document.state import fresh_state
+from unseg_studio.document.packing import mosaic_of
 from unseg_studio.project.database import ReadOnlyError
 from unseg_studio.project.entries import ImageEntry
 from unseg_studio.project.project import Project
+from unseg_studio.project.proposal import Answer, Crew, about, labels_of
 from unseg_studio.project.workers import Worker, WorkerGoneError
 from unseg_studio.segmenters import Segmenter, resolve_device
 
@@ -93,6 +90,7 @@ def propose(
     *,
     device: str = "auto",
     n_processes: int | None = None,
+    cluster: str = "",
 ) -> Generator[Outcome, None, None]:
     """Propose labels for images and keep them, unless a person has worked on them meanwhile.
 
@@ -108,6 +106,8 @@ def propose(
         See `resolve_device`.
     n_processes : int or None
         How many at a time; None: as many as make sense.
+    cluster : str
+        Address of a Dask cluster whose workers segment the images; empty: processes here do.
 
     Yields
     ------
@@ -118,14 +118,13 @@ def propose(
     ------
     OSError
         If the project is open for reading only or its file cannot be written any more: nothing
-        would be kept. In a sentence.
+        would be kept; or if the cluster cannot be reached any more. In a sentence.
     ValueError
-        If the trained model of the segmenter is damaged.
+        If the trained model of the segmenter is damaged, or the cluster has no such address.
     """
     _require_file(project)
     project.trained.provide(segmenter)
-    wanted = default_processes(device) if n_processes is None else n_processes
-    crew = _Crew(min(wanted, len(images)), segmenter, device)
+    crew = _crew(segmenter, len(images), device=device, n_processes=n_processes, cluster=cluster)
     try:
         for answer in crew.answers([project.image(image) for image in images]):
             outcome = _kept(project, segmenter, answer)
@@ -133,6 +132,18 @@ def propose(
             yield outcome
     finally:
         crew.close()
+
+
+def _crew(
+    segmenter: Segmenter, n_images: int, *, device: str, n_processes: int | None, cluster: str
+) -> Crew:
+    """Those who segment: processes of this machine, or the workers of a cluster."""
+    if cluster:
+        from unseg_studio.project.cluster import ClusterCrew
+
+        return ClusterCrew(cluster, segmenter, device)
+    wanted = default_processes(device) if n_processes is None else n_processes
+    return LocalCrew(min(wanted, n_images), segmenter, device)
 
 
 def _require_file(project: Project) -> None:
@@ -146,22 +157,7 @@ def _require_file(project: Project) -> None:
         raise OSError(project.dirty_reason)
 
 
-class _Labels(NamedTuple):
-    """What a process sends: small, since most of it is compressed."""
-
-    shape: tuple[int, int]
-    packed: bytes
-    uncertainty: float | None
-    seconds: float
-
-
-class _Answer(NamedTuple):
-    image: ImageEntry
-    labels: _Labels | None
-    problem: str = ""
-
-
-def _kept(project: Project, segmenter: Segmenter, answer: _Answer) -> Outcome:
+def _kept(project: Project, segmenter: Segmenter, answer: Answer) -> Outcome:
     entry, labels, problem = answer
     if labels is None:
         return Outcome(entry, False, problem)
@@ -176,21 +172,7 @@ def _kept(project: Project, segmenter: Segmenter, answer: _Answer) -> Outcome:
     return Outcome(now, is_kept, "" if is_kept else f"{now.name}: a person has worked on it.")
 
 
-# In the other processes
-
-
-def _labels_of(file: Path, plane: int | None, segmenter: Segmenter, device: str) -> _Labels:
-    """Read one image and segment it to the end."""
-    began = time.perf_counter()
-    image = open_image(file, plane)
-    run = first_run(image, fresh_state(image, (), segmenter), device=device)
-    *_, last = (frame for frame in run.results(Fits(), lambda _: False) if frame is not None)
-    packed = mosaic_bytes(last.mosaic or Mosaic.of(last.labels))
-    doubt = None if last.uncertainty is None else float(last.uncertainty.plane.mean())
-    return _Labels(image.shape, packed, doubt, time.perf_counter() - began)
-
-
-class _Crew:
+class LocalCrew:
     """Processes that share the images among them; one that ends is replaced."""
 
     def __init__(self, n: int, segmenter: Segmenter, device: str) -> None:
@@ -200,7 +182,7 @@ class _Crew:
         self._busy: dict[Worker, ImageEntry] = {}
         self._ended: Counter[int] = Counter()
 
-    def answers(self, images: Iterable[ImageEntry]) -> Generator[_Answer, None, None]:
+    def answers(self, images: Iterable[ImageEntry]) -> Generator[Answer, None, None]:
         """Have all images segmented; the answers come as they are ready."""
         coming, again = iter(images), deque[ImageEntry]()
         while True:
@@ -224,13 +206,13 @@ class _Crew:
         self._idle, self._busy = [], {}
 
     def _new(self) -> Worker:
-        return Worker(_labels_of, n_threads=self._n_threads)
+        return Worker(labels_of, n_threads=self._n_threads)
 
     def _ask(self, worker: Worker, entry: ImageEntry) -> None:
         self._busy[worker] = entry
         worker.ask(entry.file, entry.plane, *self._how)
 
-    def _heard(self, worker: Worker, entry: ImageEntry) -> _Answer | None:
+    def _heard(self, worker: Worker, entry: ImageEntry) -> Answer | None:
         """What a process says of an image; None: nothing, and it is to be tried once more."""
         try:
             labels = worker.answer()
@@ -240,7 +222,7 @@ class _Crew:
             self._ended[entry.id] += 1
             if self._ended[entry.id] < MOST_ATTEMPTS:
                 return None
-            return _Answer(
+            return Answer(
                 entry,
                 None,
                 f"{entry.file}: the process that segmented it ended {MOST_ATTEMPTS} times, perhaps "
@@ -248,11 +230,6 @@ class _Crew:
             )
         except (ValueError, OSError) as error:
             self._idle.append(worker)
-            return _Answer(entry, None, _about(entry, str(error)))
+            return Answer(entry, None, about(entry, str(error)))
         self._idle.append(worker)
-        return _Answer(entry, labels)
-
-
-def _about(entry: ImageEntry, sentence: str) -> str:
-    """The sentence, with the name of the image where it says none."""
-    return sentence if entry.file.name in sentence else f"{entry.file}: {sentence}"
+        return Answer(entry, labels)

@@ -97,10 +97,10 @@ def _serve(line: Connection, answer: Callable[..., Any], n_threads: int) -> None
             question = line.recv()
         except EOFError:
             return
-        line.send(_value_of(answer, *question))
+        line.send(value_of(answer, *question))
 
 
-def _value_of(answer: Callable[..., Any], *question: Any) -> Any:
+def value_of(answer: Callable[..., Any], *question: Any) -> Any:
     """The answer, or why there is none as an error that can be sent."""
     try:
         return answer(*question)
