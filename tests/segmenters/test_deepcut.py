@@ -16,17 +16,16 @@ from unseg_studio.data import Image, Scribbles, read_image
 from unseg_studio.data.samples import sample_path
 from unseg_studio.refinement import object_in
 from unseg_studio.segmenters import Estimate, make_segmenter
+from unseg_studio.segmenters.affinities import affinity, linked
 from unseg_studio.segmenters.correlation import contracted, energy, exchanged
 from unseg_studio.segmenters.deepcut import (
     FIRST_STEPS,
     DeepCut,
     DeepCutFit,
-    affinity,
     fewer,
     in_order_of,
-    linked,
-    mostly,
 )
+from unseg_studio.segmenters.foreground import mostly
 from unseg_studio.segmenters.graph import Graph
 
 SHAPE = (72, 96)

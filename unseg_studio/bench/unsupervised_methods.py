@@ -32,7 +32,7 @@ from unseg_studio.data import Image, Scribbles
 from unseg_studio.document import decode
 from unseg_studio.refinement import object_in
 from unseg_studio.segmenters import DiffCluster, Segmenter, leave_a_core, make_segmenter
-from unseg_studio.segmenters.deepcut import mostly
+from unseg_studio.segmenters.foreground import mostly
 
 BLANK = "blank"
 

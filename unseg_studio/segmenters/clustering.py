@@ -14,6 +14,12 @@ BATCH = 2000
 
 LLOYD_STEPS = 20
 
+RUNS = 3
+"""The best of which is taken."""
+
+LEAST = 1e-6
+"""Mean squared distance that is told from none."""
+
 
 def nearest(points: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
     """The closest centroid of each point.
@@ -33,6 +39,23 @@ def nearest(points: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
 def closeness(points: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
     """Squared distances turned round, less what all centroids have in common: (N, K)."""
     return 2 * points @ centroids.T - centroids.square().sum(dim=1)
+
+
+def clustered(
+    points: torch.Tensor, n_clusters: int, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centres of the best of a few runs of k-means, (K, D), and how far points are from theirs."""
+    random = np.random.default_rng(seed)
+    runs = [minibatch_kmeans(points, n_clusters, random) for _ in range(RUNS)]
+    spreads = [_scatter(points, centres) for centres in runs]
+    best = min(range(RUNS), key=lambda run: float(spreads[run]))
+    return runs[best], spreads[best]
+
+
+def _scatter(points: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Mean squared distance to the nearest centre, above 0."""
+    apart = points.square().sum(dim=1) - closeness(points, centres).max(dim=1).values
+    return apart.mean().clamp_min(LEAST)
 
 
 def minibatch_kmeans(

@@ -29,11 +29,12 @@ from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.features.backbone import FeatureRequest
 from unseg_studio.features.catalogue import BACKBONES, BUNDLED
 from unseg_studio.features.lazy_torch import torch
-from unseg_studio.refinement import object_in
 from unseg_studio.segmenters import cuts
+from unseg_studio.segmenters.affinities import affinity, linked
 from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device, seeded
 from unseg_studio.segmenters.correlation import best_clusters
 from unseg_studio.segmenters.descent import AdamW, Momentum
+from unseg_studio.segmenters.foreground import likeness_of, mostly
 from unseg_studio.segmenters.graph import Graph, graph_of
 
 MOST_CLUSTERS = 48
@@ -41,12 +42,6 @@ MOST_CLUSTERS = 48
 
 NETWORK_CLUSTERS = 10
 """Clusters that the network of the k-less objective may use, as published."""
-
-LARGEST_THRESHOLD = 0.8
-"""Cosine above which nodes share a cluster at every sensitivity, where they do not touch."""
-
-STRONGEST = 1e4
-"""Repulsion of neighbours that no similarity makes up for."""
 
 FRAME_SIDE = 200
 """Longer side of the scores of all frames but the last, in pixels."""
@@ -161,54 +156,6 @@ class DeepCut:
             return graph_of("regions", image, request, weights).to(place)
 
         return DeepCutFit(self, image, graph, glimpse)
-
-
-def affinity(segmenter: DeepCut, graph: Graph, *, k_less: bool) -> torch.Tensor:
-    """Weights between the nodes, (N, N): at least 0 for the normalised cut, signed without k."""
-    if segmenter.is_published:
-        alpha = 1.5 / max(segmenter.sensitivity, 1e-3)
-        return cuts.published_affinity(graph.features, k_less=k_less, alpha=alpha)
-    if k_less:
-        weights = _signed(cuts.cosine_affinity(graph.descriptors), segmenter, graph)
-    else:
-        weights = cuts.cosine_affinity(graph.features).clamp_min(0)
-    # Regions count by their pixels, as if each of these were a node.
-    return weights * (len(graph) * graph.sizes[:, None] * len(graph) * graph.sizes)
-
-
-def _signed(cosines: torch.Tensor, segmenter: DeepCut, graph: Graph) -> torch.Tensor:
-    """Positive where nodes belong together: the higher the sensitivity, the fewer do.
-
-    The cosines are of what nodes look like in any image, so that a plain image has fewer clusters
-    than a rich one.
-
-    Nodes that touch were not made one region, so in the upper half they repel each other more and
-    more, and at its end they never share a cluster.
-    """
-    weights = cosines - min(segmenter.sensitivity, LARGEST_THRESHOLD)
-    share = max(0.0, 2 * segmenter.sensitivity - 1)
-    one, other = graph.neighbours
-    repulsion = min(share / (1 - share + 1e-9), STRONGEST)
-    weights[one, other] -= repulsion
-    weights[other, one] -= repulsion
-    return weights
-
-
-def linked(weights: torch.Tensor, categories: torch.Tensor) -> torch.Tensor:
-    """Weights where nodes of one category are tied as closely as any, and those of two are apart.
-
-    Parameters
-    ----------
-    weights : Tensor, (N, N)
-        From `affinity`.
-    categories : Tensor, (N,) int64
-        Category scribbled on each node, 0 for none.
-    """
-    marked = categories > 0
-    both = marked[:, None] & marked
-    same = both & (categories[:, None] == categories)
-    weights = torch.where(both, weights.min().clamp_max(0), weights)
-    return torch.where(same, weights.abs().max(), weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -608,13 +555,7 @@ class DeepCutFit:
     @cached_property
     def _likeness(self) -> NDArray[np.float64]:
         """Share of each node that is object, (N,)."""
-        shape = self._graph.plane.shape
-        small = cv2.resize(
-            object_in(self._image).astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST
-        )
-        n_pixels = np.bincount(self._graph.plane.ravel(), minlength=len(self._graph))
-        n_object = np.bincount(self._graph.plane.ravel(), small.ravel(), len(self._graph))
-        return np.asarray(n_object / n_pixels)
+        return likeness_of(self._image, self._graph)
 
     def _cut(
         self,
@@ -696,26 +637,3 @@ def _shrunk(plane: NDArray[np.int64]) -> NDArray[np.int64]:
     """Every second, third, ... pixel, so that a frame costs little."""
     step = -(-max(plane.shape) // FRAME_SIDE)
     return np.ascontiguousarray(plane[::step, ::step])
-
-
-def mostly(
-    clusters: NDArray[np.integer], areas: NDArray[np.floating], of_object: NDArray[np.floating]
-) -> NDArray[np.bool_]:
-    """Which nodes are object: those of clusters that are so for the most part.
-
-    Right for any number of clusters, and wherever the object lies.
-
-    Parameters
-    ----------
-    clusters : ndarray, (N,) int
-        Cluster of each node.
-    areas, of_object : ndarray, (N,) float
-        Size of each node, and how much of that is object.
-
-    Returns
-    -------
-    ndarray, (N,) bool
-    """
-    _, place = np.unique(clusters, return_inverse=True)
-    whole, part = (np.bincount(place, weights) for weights in (areas, of_object))
-    return np.asarray((2 * part > whole)[place])

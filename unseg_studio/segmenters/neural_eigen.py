@@ -36,7 +36,7 @@ from unseg_studio.features.deep import deep_planes
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import psi, training
 from unseg_studio.segmenters.base import check_params, param
-from unseg_studio.segmenters.clustering import closeness, minibatch_kmeans
+from unseg_studio.segmenters.clustering import closeness, clustered
 from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.eigen import columns_bounded, feature_kernel, objective, place_kernel
 from unseg_studio.segmenters.learned import LearnedFit, model_param
@@ -58,9 +58,6 @@ LEAST_STEPS, STEPS_OF_ONE = 60, 20
 
 N_MEASURED, N_CLUSTERED = 8, 32
 """Images that the features are measured on, and whose places k-means clusters."""
-
-RUNS = 3
-"""Of k-means, the best of which is taken."""
 
 LEAST = 1e-6
 """Added where something is divided by."""
@@ -443,23 +440,6 @@ class EigenLearner:
 
     def _hidden(self, places: Places) -> torch.Tensor:
         return hidden_of(self._tensors, places)
-
-
-def clustered(
-    points: torch.Tensor, n_clusters: int, seed: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Centres of the best of a few runs of k-means, (K, D), and how far points are from theirs."""
-    random = np.random.default_rng(seed)
-    runs = [minibatch_kmeans(points, n_clusters, random) for _ in range(RUNS)]
-    spreads = [_spread(points, centres) for centres in runs]
-    best = min(range(RUNS), key=lambda run: float(spreads[run]))
-    return runs[best], spreads[best]
-
-
-def _spread(points: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
-    """Mean squared distance to the nearest centre, above 0."""
-    apart = points.square().sum(dim=1) - closeness(points, centres).max(dim=1).values
-    return apart.mean().clamp_min(LEAST)
 
 
 def means_of(features: torch.Tensor, close: torch.Tensor) -> torch.Tensor:
