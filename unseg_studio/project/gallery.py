@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -45,6 +46,7 @@ DIM = 0.3
 """How bright what is beside the cluster is."""
 
 Rgb = NDArray[np.uint8]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,7 @@ class Gallery:
         root = naming.root(cluster)
         members = set(naming.members(root))
         held = [row for row in self.clusters() if row.id == root]
-        images = _spread(held[0].images if held else (), SAMPLE)
+        images = spread(held[0].images if held else (), SAMPLE)
         found = {finding.image: finding for finding in self._found()}
         places = []
         for number, image in enumerate(images):
@@ -443,10 +445,10 @@ def _uncut(naming: Naming, finding: Finding) -> tuple[Cut, ...]:
     return tuple(lacking)
 
 
-def _spread(images: Sequence[int], n: int) -> list[int]:
-    """So many, from those where a cluster covers most to those where it covers least."""
-    places = np.linspace(0, len(images) - 1, min(n, len(images))).round().astype(int)
-    return [images[place] for place in places]
+def spread(items: Sequence[T], n: int) -> list[T]:
+    """So many, from the first to the last."""
+    places = np.linspace(0, len(items) - 1, min(n, len(items))).round().astype(int)
+    return [items[place] for place in places]
 
 
 def about(entry: ImageEntry, sentence: str) -> str:

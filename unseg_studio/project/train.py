@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from typing import overload
 
 from unseg_studio.data import Image, read_image
 from unseg_studio.project.entries import ImageEntry
+from unseg_studio.project.inheriting import ancestor, inherit
 from unseg_studio.project.project import Project
+from unseg_studio.project.trained import TrainedModel
 from unseg_studio.segmenters.training import Trainable, TrainingStep
 
 
@@ -67,7 +70,8 @@ def train_on(
     """Train on images of a project, going on where an earlier training of this kind was left.
 
     A closed iterator is a cancelled training: the project has what it needs to go on. After the
-    last step the model is in the project.
+    last step the model is in the project, and clusters that overlap those of an earlier model have
+    their names; see `inheriting`.
 
     Parameters
     ----------
@@ -96,6 +100,17 @@ def train_on(
         if step.model is not None and not step.is_last:
             project.trained.keep_unfinished(step.model)
         if step.is_last and step.model is not None:
-            project.trained.add(step.model, name)
+            trained = project.trained.add(step.model, name)
             project.trained.end_unfinished(segmenter.name)
+            _inherit(project, trained, device)
         yield step
+
+
+def _inherit(project: Project, trained: TrainedModel, device: str) -> None:
+    """Names survive; where they cannot, the gallery offers them again."""
+    old = ancestor(project, trained)
+    if old is None or project.trained.names(trained.digest):
+        return
+    with suppress(ValueError, OSError):
+        for _ in inherit(project, old, trained, device=device):
+            pass
