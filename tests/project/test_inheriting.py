@@ -12,10 +12,12 @@ from tests.project.test_batch import photographs
 from unseg_studio.data import FIRST_CLUSTER, Category, read_image
 from unseg_studio.document import Fits, first_run
 from unseg_studio.document.state import fresh_state
-from unseg_studio.project import Project
+from unseg_studio.project import Project, batch
+from unseg_studio.project.batch import Outcome
 from unseg_studio.project.gallery import Gallery, Progress
 from unseg_studio.project.inheriting import LEAST, Inherited, ancestor, heirs, inherit, paired
 from unseg_studio.project.naming import IGNORED
+from unseg_studio.project.proposal import Answer, labels_of
 from unseg_studio.project.train import train_on
 from unseg_studio.project.trained import TrainedModel
 from unseg_studio.segmenters import DiffCluster
@@ -61,6 +63,13 @@ def propose(project: Project, model: TrainedModel, *images: int) -> None:
 
 def shown(project: Project, image: int) -> np.ndarray:
     return project.open_document(image).labels
+
+
+def batched(project: Project, model: TrainedModel, id_: int) -> Outcome:
+    """What a batch does with an image, without another process."""
+    entry = project.image(id_)
+    labels = labels_of(entry.file, None, model.segmenter, "cpu")
+    return batch._kept(project, model.segmenter, Answer(entry, labels))
 
 
 def name_both(project: Project, model: TrainedModel) -> None:
@@ -154,6 +163,20 @@ class TestRetraining:
         propose(photos, new, 3)
         ids = shown(photos, 3)
         assert (ids[20, 5], ids[20, 42]) == (DARK, BRIGHT)
+
+    def test_a_batch_cuts_what_it_proposes_and_says_how_sure_it_was(self, photos: Project) -> None:
+        old = photos.trained.named("first")
+        propose(photos, old, 1, 2)
+        dark, bright = (int(shown(photos, 1)[20, col]) for col in (5, 42))
+        gallery = Gallery(photos, old)
+        assert batched(photos, old, 4).is_kept
+        assert all(row.doubt is not None and 0 <= row.doubt < 1 for row in gallery.clusters()[:2])
+        gallery.merge([dark, bright])
+        list(gallery.split(dark))
+        list(gallery.follow())
+        assert batched(photos, old, 3).is_kept and gallery.waiting() == ()
+        one, other = shown(photos, 1), shown(photos, 3)
+        assert one[20, 5] == other[20, 5] != one[20, 42] == other[20, 42]
 
     def test_an_unreadable_image_is_told_and_without_any_there_is_a_sentence(
         self, photos: Project, models: tuple[Model, Model]

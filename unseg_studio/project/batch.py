@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 
@@ -20,6 +21,7 @@ from unseg_studio.document.machine import core_count
 from unseg_studio.document.packing import mosaic_of
 from unseg_studio.project.database import ReadOnlyError
 from unseg_studio.project.entries import ImageEntry
+from unseg_studio.project.gallery import Gallery
 from unseg_studio.project.project import Project
 from unseg_studio.project.proposal import Answer, Crew, about, labels_of
 from unseg_studio.project.workers import Worker, WorkerGoneError
@@ -166,10 +168,23 @@ def _kept(project: Project, segmenter: Segmenter, answer: Answer) -> Outcome:
         mosaic_of(labels.packed, labels.shape),
         segmenter=segmenter,
         uncertainty=labels.uncertainty,
+        doubts=labels.doubts,
         seconds=labels.seconds,
     )
+    if is_kept:
+        _cut(project, segmenter, entry.id)
     now = project.image(entry.id)
     return Outcome(now, is_kept, "" if is_kept else f"{now.name}: a person has worked on it.")
+
+
+def _cut(project: Project, segmenter: Segmenter, image: int) -> None:
+    """Clusters that were split in the gallery are so in later images, too."""
+    digest = getattr(segmenter, "model", "")
+    trained = next((model for model in project.trained.all() if model.digest == digest), None)
+    if trained is None or not project.trained.naming(digest).cuts:
+        return
+    with suppress(ValueError, OSError):  # it waits for the gallery, which says why
+        Gallery(project, trained).follow_image(image)
 
 
 class LocalCrew:

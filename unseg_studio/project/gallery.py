@@ -27,6 +27,7 @@ from unseg_studio.project.entries import ImageEntry
 from unseg_studio.project.findings import Finding, areas_of
 from unseg_studio.project.naming import Cut, Naming
 from unseg_studio.project.project import Project
+from unseg_studio.project.proposal import about
 from unseg_studio.project.trained import IGNORED, TrainedModel
 
 N_THUMBNAILS = 4
@@ -327,9 +328,9 @@ class Gallery:
         ValueError, OSError
             If it has to be cut and cannot be read.
         """
-        for finding in self.waiting():
-            if finding.image == image:
-                self._follow(finding)
+        finding = self.project.finding(self.model.digest, image)
+        if finding is not None:
+            self._follow(finding)
 
     def _follow(self, finding: Finding) -> None:
         naming, digest = self.naming, self.model.digest
@@ -449,11 +450,6 @@ def spread(items: Sequence[T], n: int) -> list[T]:
     """So many, from the first to the last."""
     places = np.linspace(0, len(items) - 1, min(n, len(items))).round().astype(int)
     return [items[place] for place in places]
-
-
-def about(entry: ImageEntry, sentence: str) -> str:
-    """The sentence, with the name of the image where it says none."""
-    return sentence if entry.file.name in sentence else f"{entry.file}: {sentence}"
 
 
 def _read(entry: ImageEntry, finding: Finding) -> Image:

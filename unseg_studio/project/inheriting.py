@@ -20,9 +20,10 @@ from unseg_studio.data import FIRST_CLUSTER, Image, is_large, open_image
 from unseg_studio.data.image import shown
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.project.cutting import LOOK, features_of, lead_of
-from unseg_studio.project.gallery import Progress, about, spread
+from unseg_studio.project.gallery import Progress, spread
 from unseg_studio.project.naming import Naming
 from unseg_studio.project.project import Project
+from unseg_studio.project.proposal import about
 from unseg_studio.project.trained import TrainedModel
 from unseg_studio.segmenters import resolve_device
 from unseg_studio.segmenters.training import Trainable

@@ -704,6 +704,12 @@ class Project:
             found = findings.all_of(connection, model)
         return tuple(finding for finding in found if finding.image in self._entries)
 
+    def finding(self, model: str, image_id: int) -> Finding | None:
+        """What a model found in one image; None where it proposed nothing."""
+        self.flush()
+        with self._database.reading() as connection:
+            return findings.one_of(connection, model, image_id)
+
     def clusters(self, finding: Finding) -> Mosaic:
         """Which cluster each pixel of an image was proposed as.
 

@@ -12,6 +12,7 @@ from unseg_studio.document.packing import mosaic_bytes
 from unseg_studio.document.solve import Fits, Frame, first_run
 from unseg_studio.document.state import fresh_state
 from unseg_studio.project.entries import ImageEntry
+from unseg_studio.project.findings import doubts_of
 from unseg_studio.segmenters import Segmenter
 
 
@@ -22,6 +23,7 @@ class Labels(NamedTuple):
     packed: bytes
     uncertainty: float | None
     seconds: float
+    doubts: dict[int, float] | None = None
 
 
 class Answer(NamedTuple):
@@ -80,9 +82,11 @@ def labels_of(
     run = first_run(image, fresh_state(image, (), segmenter), device=device)
     frames = _while_wanted(run.results(Fits(), lambda _: False), is_wanted)
     *_, last = (frame for frame in frames if frame is not None)
-    packed = mosaic_bytes(last.mosaic or Mosaic.of(last.labels))
+    mosaic = last.mosaic or Mosaic.of(last.labels)
     doubt = None if last.uncertainty is None else float(last.uncertainty.plane.mean())
-    return Labels(image.shape, packed, doubt, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    doubts = doubts_of(mosaic, last.uncertainty)
+    return Labels(image.shape, mosaic_bytes(mosaic), doubt, seconds, doubts)
 
 
 def _while_wanted(
