@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import threading
 import time
@@ -14,7 +13,7 @@ import dask
 import distributed
 import distributed.utils
 
-LOADED = ("distributed.nanny", "torch", "scipy.optimize", "unseg_studio.project.cluster_worker")
+from tests.processes import forkserver
 
 HERE = "127.0.0.1"
 
@@ -23,7 +22,7 @@ HERE = "127.0.0.1"
 def local_cluster(folder: Path, n_workers: int) -> Iterator[distributed.LocalCluster]:
     """Workers of one thread in processes with a nanny each, whose cache is their own."""
     distributed.utils._forkserver_preload_set = True  # to what it would say itself
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(LOADED))
+    forkserver()
     with (
         dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
         distributed.LocalCluster(

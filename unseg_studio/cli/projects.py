@@ -181,11 +181,16 @@ def train(
     all images.
     """
     from unseg_studio.cli.settings import Asked, chosen_segmenter
-    from unseg_studio.cli.training import run_training
+    from unseg_studio.cli.training import run_helping, run_training
+    from unseg_studio.segmenters.peers import joined, peers_here
 
     asked = Asked(k, backbone=backbone, weights=weights)
     segmenter = chosen_segmenter(method, preset, asked=asked, settings=settings or ())
-    trained, skipped = run_training(project, segmenter, name=name, out=out, device=device)
+    with joined(device) as own:
+        if not peers_here().is_first:
+            run_helping(project, segmenter, device=own)
+            return
+        trained, skipped = run_training(project, segmenter, name=name, out=out, device=own)
     _listed(skipped)
     score = trained.facts.get("score")
     told = f", views agree by {score:.3f}" if isinstance(score, float) else ""

@@ -11,6 +11,7 @@ from unseg_studio.project.train import learned_from, train_on
 from unseg_studio.project.trained import TrainedModel
 from unseg_studio.segmenters import SEGMENTERS, Segmenter, make_segmenter
 from unseg_studio.segmenters.forecast import forecast
+from unseg_studio.segmenters.peers import peers_here
 from unseg_studio.segmenters.training import Trainable
 
 
@@ -36,7 +37,10 @@ def run_training(
     trainable = required_trainable(segmenter)
     with Project.open(path) as project, reporting(1) as reporter:
         reporter.begin(segmenter.title)
-        reporter.say(_foreseen(project, trainable, device))
+        if peers_here().n > 1:
+            peers_here().meet()  # the others open the project once it is open here
+        else:
+            reporter.say(_foreseen(project, trainable, device))
         steps = train_on(project, trainable, device=device, name=name)
         try:
             with closing(steps):
@@ -51,6 +55,21 @@ def run_training(
         if out is not None:
             step.model.save(out)
         return trained, list(step.skipped)
+
+
+def run_helping(path: Path, segmenter: Segmenter, *, device: str) -> None:
+    """Train along with the process that `run_training` is in, and write nothing.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `run_training`.
+    """
+    trainable = required_trainable(segmenter)
+    peers_here().meet()
+    with Project.open(path, read_only=True) as project:
+        for _ in train_on(project, trainable, device=device):
+            pass
 
 
 def _foreseen(project: Project, segmenter: Trainable, device: str) -> str:

@@ -11,6 +11,7 @@ from unseg_studio.project.entries import ImageEntry
 from unseg_studio.project.inheriting import ancestor, inherit
 from unseg_studio.project.project import Project
 from unseg_studio.project.trained import TrainedModel
+from unseg_studio.segmenters.peers import peers_here
 from unseg_studio.segmenters.training import Trainable, TrainingStep
 
 
@@ -76,7 +77,7 @@ def train_on(
     Parameters
     ----------
     project : Project
-        Open for writing.
+        Open for writing, by the first of several processes that train together (`Peers`).
     segmenter : Trainable
         Method and parameters.
     images : sequence of int or None
@@ -95,11 +96,11 @@ def train_on(
     ValueError, OSError
         As `Trainable.train`.
     """
-    start = project.trained.unfinished(segmenter)
+    start, writes = project.trained.unfinished(segmenter), peers_here().is_first
     for step in segmenter.train(learned_from(project, images), device, start=start):
-        if step.model is not None and not step.is_last:
+        if writes and step.model is not None and not step.is_last:
             project.trained.keep_unfinished(step.model)
-        if step.is_last and step.model is not None:
+        if writes and step.is_last and step.model is not None:
             trained = project.trained.add(step.model, name)
             project.trained.end_unfinished(segmenter.name)
             _inherit(project, trained, device)

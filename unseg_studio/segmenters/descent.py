@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from unseg_studio.features.lazy_torch import torch
+from unseg_studio.segmenters.peers import ALONE, Peers
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +50,14 @@ class AdamW:
             [torch.zeros_like(p) for p in self._parameters],
         )
 
-    def step(self, loss: torch.Tensor, rate: float | None = None) -> None:
-        """Change the parameters so that the loss gets smaller; `rate` is of this step alone."""
+    def step(self, loss: torch.Tensor, rate: float | None = None, *, peers: Peers = ALONE) -> None:
+        """Change the parameters so that the loss gets smaller; `rate` is of this step alone.
+
+        Several `peers` have the same loss, each with a path to the parameters from its share.
+        """
         from torch.optim.adamw import adamw  # torch.optim hides the module behind the class
 
-        gradients = list(torch.autograd.grad(loss, self._parameters))
+        gradients = peers.summed(torch.autograd.grad(loss, self._parameters))
         with torch.no_grad():
             adamw(
                 *(self._parameters, gradients),

@@ -41,6 +41,7 @@ from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.eigen import columns_bounded, feature_kernel, objective, place_kernel
 from unseg_studio.segmenters.learned import LearnedFit, model_param
 from unseg_studio.segmenters.models import Model
+from unseg_studio.segmenters.peers import ALONE, Peers
 from unseg_studio.segmenters.plan import Plan, Work
 from unseg_studio.segmenters.training import TRAINING, Album, Tensors, TrainingStep
 
@@ -332,6 +333,11 @@ class EigenLearner:
         self._is_clustered = False
         learned = [self._tensors[name] for name in self._learned]
         self._descent = AdamW(learned, segmenter.learning_rate, decay=0.0)
+        self._peers = ALONE
+
+    def join(self, peers: Peers) -> None:
+        """Share the images of each step; see `Joining`."""
+        self._peers = peers
 
     def plan(self, n_images: int) -> Plan:
         """All steps are of the same kind."""
@@ -352,32 +358,40 @@ class EigenLearner:
     def step(self, number: int) -> float:
         """One step down the objective of the kernel of a few images."""
         segmenter, random = self._segmenter, np.random.default_rng((self._segmenter.seed, number))
-        drawn = [self._looked_at(rgb, random) for rgb in self._drawn(random)]
-        kernel = self._kernel(drawn)
-        logits = torch.cat([psi.functions(self._tensors, self._hidden(each)) for each in drawn])
+        kernel, logits = self._looked_at(self._drawn(random), random)
         share = (1 + cos(pi * number / self.total)) / 2
         noise = torch.from_numpy(random.gumbel(size=logits.shape).astype(np.float32))
         noisy = (logits + noise.to(self._device)) / (COLD + share * (WARM - COLD))
         bounded = columns_bounded(noisy.softmax(dim=1), SCALE)
         loss = objective(bounded, kernel, segmenter.repulsion)
-        self._descent.step(loss, LAST_RATE + share * (segmenter.learning_rate - LAST_RATE))
+        rate = LAST_RATE + share * (segmenter.learning_rate - LAST_RATE)
+        self._descent.step(loss, rate, peers=self._peers)
         self._is_clustered = False
         return loss.item()
 
     def _drawn(self, random: np.random.Generator) -> list[Rgb]:
         return [rgb for _, rgb in self._album.drawn(self._segmenter.batch, random)]
 
-    def _looked_at(self, rgb: Rgb, random: np.random.Generator) -> Places:
-        if not self._segmenter.augment:
-            return self._places(rgb)
-        part = Geometry.drawn(random, (rgb.shape[0], rgb.shape[1])).of(rgb)
-        return self._places(Photometry.drawn(random).of(part), is_kept=False)
+    def _looked_at(
+        self, drawn: Sequence[Rgb], random: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The kernel over all places of these images, and the network's outputs there, (M, K)."""
+        share, is_kept = self._peers, not self._segmenter.augment
+        seen = [rgb if is_kept else _changed(rgb, random) for rgb in drawn]  # by all alike
+        own = {i: self._places(rgb, is_kept=is_kept) for i, rgb in enumerate(seen) if share.has(i)}
+        n = len(seen)
+        kernel = self._kernel(
+            share.shared(n, lambda i: own[i].features), share.shared(n, lambda i: own[i].colours)
+        )
+        logits = share.shared(n, lambda i: psi.functions(self._tensors, self._hidden(own[i])))
+        return kernel, torch.cat(logits)
 
-    def _kernel(self, drawn: Sequence[Places]) -> torch.Tensor:
+    def _kernel(
+        self, features: Sequence[torch.Tensor], colours: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
         """Over all places of these images, (M, M), sparse; nothing is learned through it."""
-        kernel = feature_kernel(torch.cat([p.features for p in drawn]), self._segmenter.n_nearest)
-        near = place_kernel([places.colours for places in drawn])
-        return (kernel + self._segmenter.place_weight * near).coalesce()
+        kernel = feature_kernel(torch.cat([*features]), self._segmenter.n_nearest)
+        return (kernel + self._segmenter.place_weight * place_kernel(colours)).coalesce()
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What was learned, the centres of k-means, and the means that Adam keeps."""
@@ -440,6 +454,12 @@ class EigenLearner:
 
     def _hidden(self, places: Places) -> torch.Tensor:
         return hidden_of(self._tensors, places)
+
+
+def _changed(rgb: Rgb, random: np.random.Generator) -> Rgb:
+    """A part of an image in other light, by chance."""
+    part = Geometry.drawn(random, (rgb.shape[0], rgb.shape[1])).of(rgb)
+    return Photometry.drawn(random).of(part)
 
 
 def means_of(features: torch.Tensor, close: torch.Tensor) -> torch.Tensor:

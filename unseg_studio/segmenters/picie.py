@@ -39,6 +39,7 @@ from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.invariance import BALANCES, Division, shares_of
 from unseg_studio.segmenters.learned import LearnedFit, model_param
 from unseg_studio.segmenters.models import Model
+from unseg_studio.segmenters.peers import ALONE, Peers
 from unseg_studio.segmenters.picie_nets import Encoder, HeadEncoder, Views, WholeEncoder
 from unseg_studio.segmenters.plan import Plan, Work
 from unseg_studio.segmenters.training import TRAINING, Album, Tensors, TrainingStep
@@ -242,6 +243,16 @@ class PiCIELearner:
         self._centroids, self._is_settled = self._start, True
         self._seen: list[Any] = []
         self._seen_until = -1, 0
+        self._peers = ALONE
+
+    def join(self, peers: Peers) -> None:
+        """Share views and updates; see `Joining`."""
+        if self._segmenter.network == "resnet18":
+            raise ValueError(
+                "PiCIE with a ResNet-18, whose normalisation looks at all images of an update, "
+                "learns in one process. Start it without torchrun, or choose the network 'head'."
+            )
+        self._peers = peers
 
     def plan(self, n_images: int) -> Plan:
         """Looks, divisions with the first update, and the other updates of all rounds."""
@@ -283,17 +294,19 @@ class PiCIELearner:
             self._seen, self._seen_until = [], (turn, 0)
         order = self._random(turn, 0).permutation(len(self._album))
         first, last = (TOGETHER * n for n in (self._seen_until[1], n_looks))
-        for pair in range(first, min(last, self._n_pairs)):
-            rgb = self._album.rgb(int(order[pair]))
-            if rgb is not None:
-                self._see(rgb, self._random(turn, 1, pair))
+        pairs = range(first, min(last, self._n_pairs))
+        read = [(self._album.rgb(int(order[pair])), pair) for pair in pairs]
+        self._see([(rgb, self._random(turn, 1, pair)) for rgb, pair in read if rgb is not None])
         if n_looks == self._n_looks and not self._seen:  # every image of this round is broken
             ((_, rgb),) = self._album.drawn(1, self._random(turn, 2))
-            self._see(rgb, self._random(turn, 3))
+            self._see([(rgb, self._random(turn, 3))])
         self._seen_until = turn, n_looks
 
-    def _see(self, rgb: Rgb, random: np.random.Generator) -> None:
-        self._seen.append(self._encoder.seen(Views.drawn(rgb, random, self._n_places)))
+    def _see(self, pairs: Sequence[tuple[Rgb, np.random.Generator]]) -> None:
+        def seen(pair: int) -> Any:
+            return self._encoder.seen(Views.drawn(*pairs[pair], self._n_places))
+
+        self._seen += self._peers.shared(len(pairs), seen)
 
     def _divide(self, turn: int) -> None:
         """Cluster both views; clusters keep their numbers from round to round."""
@@ -320,11 +333,15 @@ class PiCIELearner:
         n_places = min(BATCH_PLACES // len(images), self._n_places)
         chosen = random.integers(self._n_places, size=(len(images), n_places))
         places = torch.from_numpy((images[:, None] * self._n_places + chosen).ravel())
-        points = self._encoder.embedded(
-            [self._seen[image] for image in images], torch.from_numpy(chosen), n_views=2
-        )
+        parts = np.array_split(np.arange(len(images)), min(self._peers.n, len(images)))
+
+        def embedded(part: int) -> torch.Tensor:
+            own = [self._seen[images[number]] for number in parts[part]]
+            return self._encoder.embedded(own, torch.from_numpy(chosen[parts[part]]), n_views=2)
+
+        points = torch.cat(self._peers.shared(len(parts), embedded), dim=1)
         loss = self._loss(points, places.to(self._device))
-        self._descent.step(loss)
+        self._descent.step(loss, peers=self._peers)
         self._is_settled = False
         return loss.item()
 

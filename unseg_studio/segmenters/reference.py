@@ -15,6 +15,7 @@ from unseg_studio.features.augment import Rgb
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import losses
 from unseg_studio.segmenters.models import Model
+from unseg_studio.segmenters.peers import ALONE, Peers
 from unseg_studio.segmenters.plan import Plan, Work
 from unseg_studio.segmenters.response import final_plane, pyramid, seeded_network, unit_of
 from unseg_studio.segmenters.training import TRAINING, Album, require_method
@@ -84,6 +85,11 @@ class ReferenceLearner:
         self._optimiser = torch.optim.SGD(
             self._net.parameters(), lr=segmenter.learning_rate, momentum=0.9
         )
+        self._peers = ALONE
+
+    def join(self, peers: Peers) -> None:
+        """Share the images of each update; see `Joining`."""
+        self._peers = peers
 
     def plan(self, n_images: int) -> Plan:
         """All steps are of the same kind."""
@@ -98,13 +104,25 @@ class ReferenceLearner:
         """One update by some of the references."""
         random = np.random.default_rng((self._segmenter.seed, number))
         drawn = self._album.drawn(TOGETHER, random)
-        self._optimiser.zero_grad(set_to_none=True)
-        total = 0.0
-        for _, rgb in drawn:
-            loss = self._loss(rgb) / len(drawn)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
+        self._optimiser.zero_grad(set_to_none=False)
+        total = torch.zeros((), device=self._device)
+        for number, (_, rgb) in enumerate(drawn):
+            if self._peers.has(number):
+                loss = self._loss(rgb) / len(drawn)
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
+        total = self._together(total)
         self._optimiser.step()
+        return total.item()
+
+    def _together(self, total: torch.Tensor) -> torch.Tensor:
+        """Loss and gradients of all images, where each peer has those of its own."""
+        weights = [*self._net.parameters()]
+        total, *gradients = self._peers.summed(
+            [total, *(torch.zeros_like(w) if w.grad is None else w.grad for w in weights)]
+        )
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
         return total
 
     def _loss(self, rgb: Rgb) -> torch.Tensor:

@@ -26,10 +26,12 @@ from unseg_studio.features.augment import Photometry, Rgb
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters.base import Segmenter, resolve_device
 from unseg_studio.segmenters.models import Model, keep
+from unseg_studio.segmenters.peers import Joining, Peers, peers_here
 from unseg_studio.version import versions
 
-N_LOOKS = 20
-"""How often a training looks at its score, at most."""
+N_LOOKS, LEAST_APART = 20, 4
+"""How often a training looks at its score, at most, and so many steps from look to look at least:
+on few images a look takes longer than a step."""
 
 N_SCORED, N_PREVIEWS = 8, 6
 """Images that the score is taken of, and that are shown."""
@@ -357,15 +359,25 @@ def train(
     *,
     start: Model | None = None,
 ) -> Iterator[TrainingStep]:
-    """The loop that every method shares; see `Trainable.train`."""
+    """The loop that every method shares, and all `Peers` of a training; see `Trainable.train`."""
+    peers = peers_here()
+    peers.meet()  # all have read `start`, wherever it is from, before anything is written
     album, place = Album(images), resolve_device(device)
     if start is not None:
         require_method(segmenter, start)
     learner = make(album, place)
-    course = _Course(segmenter, album, learner)
+    _join(learner, peers, segmenter.title)
+    course = _Course(segmenter, album, learner, peers)
     if start is not None:
         course.go_on(start)
     yield from course.steps()
+
+
+def _join(learner: Learner, peers: Peers, title: str) -> None:
+    if peers.n > 1 and not isinstance(learner, Joining):
+        raise ValueError(f"{title} learns in one process. Start it without torchrun.")
+    if peers.n > 1 and isinstance(learner, Joining):
+        learner.join(peers)
 
 
 def require_method(segmenter: Segmenter, model: Model) -> None:
@@ -380,8 +392,9 @@ def require_method(segmenter: Segmenter, model: Model) -> None:
 class _Course:
     """One training from its first step to its last."""
 
-    def __init__(self, segmenter: Trainable, album: Album, learner: Learner) -> None:
+    def __init__(self, segmenter: Trainable, album: Album, learner: Learner, peers: Peers) -> None:
         self._segmenter, self._album, self._learner = segmenter, album, learner
+        self._peers = peers
         self._watch = Watch.over(album, segmenter.seed)
         self._n_done, self._n_quiet = 0, 0
         self._score = self._best_score = float("nan")
@@ -408,7 +421,7 @@ class _Course:
     def steps(self) -> Iterator[TrainingStep]:
         """Step by step, the last of which has the trained segmenter."""
         total = self._learner.total
-        interval = max(1, total // N_LOOKS)
+        interval = steps_apart(total)
         while self._n_done < total and self._n_quiet < REST:
             self._loss = self._learner.step(self._n_done)
             self._n_done += 1
@@ -427,7 +440,7 @@ class _Course:
         if _are_equal(learned, self._looked_at):  # it was busy with something else
             return
         self._looked_at = learned
-        self._score = self._watch.score(scorer)
+        self._score = self._peers.agreed(lambda: self._watch.score(scorer))
         is_better = not self._best or self._score > self._best_score
         rises = not self._best or self._score > self._best_score + ENOUGH
         self._n_quiet = 0 if rises else self._n_quiet + 1
@@ -466,6 +479,11 @@ class _Course:
 def parameters_of(segmenter: Segmenter) -> dict[str, Any]:
     """Parameters of a segmenter but for what it has learned, as plain values."""
     return {f.name: getattr(segmenter, f.name) for f in fields(segmenter) if f.name != "model"}
+
+
+def steps_apart(total: int) -> int:
+    """Steps from one look at the score to the next, in a training of so many."""
+    return max(LEAST_APART, total // N_LOOKS)
 
 
 def _trained(tensors: Tensors) -> Tensors:
