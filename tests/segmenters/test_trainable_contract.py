@@ -20,6 +20,7 @@ from unseg_studio.segmenters.training import Trainable, TrainingStep
 
 TRAINABLE = [name for name in SEGMENTERS if isinstance(make_segmenter(name), Trainable)]
 BRIEF = {
+    "deepcut": {"n_clusters": 4, "iterations": 4},
     "diffcluster": {"iterations": 20, "size": 32, "max_clusters": 6},
     "neural_eigen": {
         "n_clusters": 4,

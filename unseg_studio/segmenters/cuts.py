@@ -96,6 +96,29 @@ def ncut_loss(
     return torch.sub(uneven, within / total)
 
 
+def association_loss(weights: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:
+    """The normalised cut itself, relaxed: -mean over clusters of (s'Ws) / (s'd), d = W 1.
+
+    J. Shi, J. Malik, "Normalized Cuts and Image Segmentation", IEEE TPAMI 22(8), 2000, eq. 5, over
+    the number of clusters. Clusters may be of any size; one that stays empty gains nothing.
+
+    Parameters
+    ----------
+    weights : Tensor, (N, N)
+        At least 0.
+    assignment : Tensor, (N, K)
+        S: each row sums to 1.
+
+    Returns
+    -------
+    Tensor, ()
+        -1 to 0.
+    """
+    within = (assignment * (weights @ assignment)).sum(dim=0)
+    tied = (assignment * weights.sum(dim=1, keepdim=True)).sum(dim=0)
+    return -(within / tied.clamp_min(TINY)).mean()
+
+
 def correlation_loss(weights: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:
     """Correlation clustering, relaxed: -tr(W S S').
 

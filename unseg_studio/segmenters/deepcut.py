@@ -9,12 +9,15 @@ grid, inner products as weights, as many steps as published. `live`: regions of 
 so that outlines are the image's own; cosines, so that no node is louder than the others; an early
 stop; and for the k-less objective a discrete search behind the network, which keeps whatever has
 less energy.
+
+Trained on many images, one network cuts the graphs of all (`parts`); `fit` is one pass then, and
+strokes train the network of the one image on.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,13 +32,16 @@ from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.features.backbone import FeatureRequest
 from unseg_studio.features.catalogue import BACKBONES, BUNDLED
 from unseg_studio.features.lazy_torch import torch
-from unseg_studio.segmenters import cuts
+from unseg_studio.segmenters import cuts, parts
 from unseg_studio.segmenters.affinities import affinity, linked
 from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device, seeded
 from unseg_studio.segmenters.correlation import best_clusters
 from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.foreground import likeness_of, mostly
 from unseg_studio.segmenters.graph import Graph, graph_of
+from unseg_studio.segmenters.learned import model_param
+from unseg_studio.segmenters.models import Model, kept
+from unseg_studio.segmenters.training import Album, TrainingStep, train
 
 MOST_CLUSTERS = 48
 """Channels of a k-less answer; beyond it the clusters that are most alike are one."""
@@ -129,6 +135,7 @@ class DeepCut:
         0, "Seed", "The same seed gives the same labels.", low=0, high=2**31 - 1, step=1,
         advanced=True,
     )  # fmt: skip
+    model: str = model_param()
 
     def __post_init__(self) -> None:
         check_params(self)
@@ -148,6 +155,10 @@ class DeepCut:
         place = resolve_device(device)
         request = FeatureRequest(self.backbone)
         weights = Path(self.weights) if self.weights else None
+        if self.model:
+            learned = parts.learned_of(self, kept(self.model), place)
+            found = graph_of(self.graph, image, request, weights).to(place)
+            return DeepCutFit(self, image, lambda: learned.basis.of(found), learned=learned)
         glimpse = graph_of("patches", image, request, weights).to(place)
         if self.is_published:
             return DeepCutFit(self, image, lambda: glimpse)
@@ -156,6 +167,26 @@ class DeepCut:
             return graph_of("regions", image, request, weights).to(place)
 
         return DeepCutFit(self, image, graph, glimpse)
+
+    def train(
+        self, images: Sequence[Image], device: str = "auto", *, start: Model | None = None
+    ) -> Iterator[TrainingStep]:
+        """Learn one network for all images, so that parts have the same ids everywhere.
+
+        See `Trainable.train`. It also raises ValueError with the stages "object", which leave
+        nothing to learn.
+        """
+
+        def make(album: Album, place: torch.device) -> parts.PartsLearner:
+            return parts.PartsLearner(self, album, place)
+
+        return train(self, make, images, device, start=start)
+
+    def scorer(self, model: Model, device: torch.device) -> parts.PartsScorer:
+        """Judges images by shared networks; see `Trainable.scorer`."""
+        learned, graphs = parts.learned_of(self, model, device), parts.Graphs(self, device)
+        graphs.put_on(learned.basis)
+        return parts.PartsScorer(self, learned, graphs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,6 +238,9 @@ class Cut:
         Whether it may be fewer.
     given : Tensor, (M,) int64, or None
         Cluster of each node, if that is known already: nothing is left to optimise.
+    learned, section : Learned or None, str
+        What many images have taught, and which of its networks cuts here; then the graph is on its
+        axes, and only strokes change the network.
     """
 
     def __init__(
@@ -218,6 +252,8 @@ class Cut:
         n_clusters: int,
         k_less: bool,
         given: torch.Tensor | None = None,
+        learned: parts.Learned | None = None,
+        section: str = "",
     ) -> None:
         self.nodes, self.n_clusters, self.k_less = nodes, n_clusters, k_less
         self.channels: dict[int, int] = {}
@@ -231,6 +267,12 @@ class Cut:
             self._net = cuts.network(n_features, n_clusters, dropout=segmenter.dropout)
         self._net.to(graph.features.device)
         self._descent = AdamW(self._net.parameters(), segmenter.learning_rate)
+        self._basis = None if learned is None else learned.basis
+        network = None if learned is None else learned.network(section)
+        if learned is not None and network is not None:
+            self._net.load_state_dict(network.state_dict())
+            self._n_done = segmenter.iterations
+            self._assignment = parts.shares_by(segmenter, self._graph, learned.basis, self._net)
 
     @property
     def answer(self) -> Answer:
@@ -259,12 +301,19 @@ class Cut:
         )
 
     @classmethod
-    def recalled(cls, segmenter: DeepCut, graph: Graph, memory: CutMemory) -> Cut:
+    def recalled(
+        cls,
+        segmenter: DeepCut,
+        graph: Graph,
+        memory: CutMemory,
+        learned: parts.Learned | None = None,
+    ) -> Cut:
         """The cut as it was."""
         cut = cls(
             *(segmenter, graph, memory.nodes),
             n_clusters=memory.n_clusters,
             k_less=memory.k_less,
+            learned=learned,
         )
         cut._net.load_state_dict(memory.weights)
         cut._descent.recall(memory.momentum)
@@ -284,6 +333,8 @@ class Cut:
     @cached_property
     def _positive(self) -> torch.Tensor:
         """Weights for the normalised cut, before strokes; once, so that a stroke need not wait."""
+        if self._basis is not None:
+            return parts.ties(self._segmenter, self._graph)
         return affinity(self._segmenter, self._graph, k_less=False)
 
     @cached_property
@@ -299,7 +350,8 @@ class Cut:
         categories : Tensor, (M,) int64
             Category scribbled on each node, 0 for none.
         """
-        if self._is_given:
+        is_learned = self._basis is not None
+        if self._is_given or (is_learned and not bool(categories.any())):
             return
         budget, targets = self.budget, self._targets(categories)
         weights = linked(self._positive, categories)
@@ -307,7 +359,7 @@ class Cut:
             yield from self._trained(weights, targets, budget, signed=None)
             return
         signed = linked(self._signed, categories)
-        if self._segmenter.is_published:
+        if self._segmenter.is_published or is_learned:  # a search would give other numbers
             yield from self._trained(weights, targets, budget, signed=signed)
             return
         yield from self._trained(weights, targets, max(1, budget // 2), signed=None)
@@ -330,10 +382,7 @@ class Cut:
         for _ in range(budget):
             logits = self._logits(inputs)
             assignment = logits.softmax(dim=1)
-            if signed is None:
-                loss = cuts.ncut_loss(weights, assignment, len(self.nodes) * self._graph.sizes)
-            else:
-                loss = cuts.correlation_loss(signed, assignment) / signed.abs().sum()
+            loss = self._objective(weights, assignment, signed)
             if bool((targets >= 0).any()):
                 loss = loss + self._segmenter.nu * torch.nn.functional.cross_entropy(
                     logits, targets, ignore_index=-1
@@ -344,6 +393,15 @@ class Cut:
             best = min(best, loss.item())
             if self._segmenter.patience and quiet >= self._segmenter.patience:
                 return
+
+    def _objective(
+        self, weights: torch.Tensor, assignment: torch.Tensor, signed: torch.Tensor | None
+    ) -> torch.Tensor:
+        if signed is not None:
+            return cuts.correlation_loss(signed, assignment) / signed.abs().sum()
+        if self._basis is not None and not self._segmenter.is_published:
+            return cuts.association_loss(weights, assignment)
+        return cuts.ncut_loss(weights, assignment, len(self.nodes) * self._graph.sizes)
 
     def _begun(self, inputs: torch.Tensor) -> Iterator[float]:
         """Steps towards k-means of what the network sees.
@@ -372,6 +430,8 @@ class Cut:
 
     def _inputs(self, weights: torch.Tensor) -> torch.Tensor:
         """What a graph convolution makes of the features before its weights."""
+        if self._basis is not None:
+            return parts.inputs(self._segmenter, self._graph, self._basis)
         if self._segmenter.is_published:
             return cuts.normalised(weights) @ self._graph.features
         # Means, since large regions would be louder than small ones otherwise.
@@ -483,7 +543,9 @@ class DeepCutFit:
         image: Image,
         graph: Callable[[], Graph],
         glimpse: Graph | None = None,
+        learned: parts.Learned | None = None,
     ) -> None:
+        self._learned = learned
         self._segmenter, self._image = segmenter, image
         self._make_graph, self._glimpse = graph, glimpse
         self._cuts: list[Cut] = []
@@ -522,27 +584,33 @@ class DeepCutFit:
         """Take the cuts back that an earlier moment had; see `Fit.recall`."""
         if not isinstance(memory, tuple) or not all(isinstance(m, CutMemory) for m in memory):
             raise TypeError(f"A memory of DeepCut is needed, not {type(memory).__name__}.")
-        self._cuts = [Cut.recalled(self._segmenter, self._graph, m) for m in memory]
+        self._cuts = [Cut.recalled(self._segmenter, self._graph, m, self._learned) for m in memory]
 
     def _stages(self) -> Iterator[Cut]:
         """The cuts one after the other; what is cut later depends on what was cut before."""
         segmenter, every = self._segmenter, torch.arange(len(self._graph))
         if segmenter.stages == "one":
-            yield self._cut(0, every, segmenter.most_clusters, k_less=segmenter.k_less)
+            most, k_less = segmenter.most_clusters, segmenter.k_less
+            yield self._cut(0, every, most, k_less=k_less, section=parts.WHOLE)
             return
         first = self._first_of(every)
         yield first
         objects = self._objects_of(first.answer.shares.argmax(dim=1).cpu().numpy())
         inside, outside = (torch.from_numpy(np.flatnonzero(o)) for o in (objects, ~objects))
         if segmenter.stages != "object" and len(inside) > 1:
-            yield self._cut(1, inside, segmenter.most_clusters, k_less=segmenter.k_less)
+            most, k_less = segmenter.most_clusters, segmenter.k_less
+            yield self._cut(1, inside, most, k_less=k_less, section=parts.INSIDE)
         if segmenter.stages == "both" and len(outside) > 1:
-            yield self._cut(2, outside, 2, k_less=False)
+            yield self._cut(2, outside, 2, k_less=False, section=parts.OUTSIDE)
 
     def _first_of(self, every: torch.Tensor) -> Cut:
-        """Object and background: cut in two, as published, or found as `object_in` does."""
+        """Object and background: cut in two, as published, or found as `object_in` does.
+
+        Two halves of one image have nothing in common with those of another, so where parts are
+        to be the same everywhere, it is always found.
+        """
         given = None
-        if not self._segmenter.is_published:
+        if not self._segmenter.is_published or self._learned is not None:
             is_object = self._objects_of(np.arange(len(every)))
             given = torch.from_numpy(is_object.astype(np.int64)).to(self._graph.features.device)
         return self._cut(0, every, 2, k_less=False, given=given)
@@ -565,6 +633,7 @@ class DeepCutFit:
         *,
         k_less: bool,
         given: torch.Tensor | None = None,
+        section: str = "",
     ) -> Cut:
         """The cut of this stage: the last run's where it cut the same nodes."""
         nodes = nodes.to(self._graph.features.device)
@@ -575,6 +644,8 @@ class DeepCutFit:
                 n_clusters=n_clusters,
                 k_less=k_less,
                 given=given,
+                learned=self._learned,
+                section=section,
             )
             self._cuts[place:] = [cut]
         return self._cuts[place]
