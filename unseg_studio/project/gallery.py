@@ -46,6 +46,9 @@ SMALLEST = 48
 DIM = 0.3
 """How bright what is beside the cluster is."""
 
+OUTLINE = 255, 214, 64
+"""Colour around the cluster."""
+
 Rgb = NDArray[np.uint8]
 T = TypeVar("T")
 
@@ -312,13 +315,21 @@ class Gallery:
                 problem = about(entry, str(error))
             yield Progress(number + 1, len(waiting), problem)
 
-    def follow_open(self, *, accepted: bool = False) -> None:
-        """Bring the images up to date whose documents are open, in the thread of those."""
-        naming = self.naming
+    def follow_open(self, *, accepted: bool = False) -> int:
+        """Bring the images up to date whose documents are open, in the thread of those.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
+        naming, n_open = self.naming, 0
         for finding in self.waiting(accepted=accepted):
             shown = _shown(naming, finding)
             if self.project.is_open(finding.image) and shown != _now(finding):
                 self.project.follow_open(self.model.digest, finding, shown)
+                n_open += 1
+        return n_open
 
     def follow_image(self, image: int) -> None:
         """Bring one image up to date, such as one that was proposed just now.
@@ -463,7 +474,7 @@ def _read(entry: ImageEntry, finding: Finding) -> Image:
 
 
 def crop(image: Image, clusters: Mosaic, wanted: set[int]) -> Rgb:
-    """The largest place of some clusters in an image, dark beside them.
+    """The largest place of some clusters in an image, with an outline, dark beside them.
 
     Returns
     -------
@@ -476,8 +487,10 @@ def crop(image: Image, clusters: Mosaic, wanted: set[int]) -> Rgb:
     rgb = np.asarray(cv2.resize(rgb, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA))
     inside = np.isin(clusters.sampled(*_grid(box, (THUMBNAIL, THUMBNAIL))), list(wanted))
     soft = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)
-    light = DIM + (1 - DIM) * soft[..., None]
-    return np.asarray(np.rint(rgb * light), np.uint8)
+    made = np.asarray(np.rint(rgb * (DIM + (1 - DIM) * soft[..., None])), np.uint8)
+    around = cv2.dilate(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > inside
+    made[around] = OUTLINE  # dark places of dark images would not stand out
+    return made
 
 
 def place_of(clusters: Mosaic, wanted: set[int]) -> Box:
