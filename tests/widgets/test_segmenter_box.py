@@ -10,6 +10,7 @@ from qtpy.QtCore import QPoint, Qt
 from unseg_studio.document import RunStatus
 from unseg_studio.segmenters import make_segmenter
 from unseg_studio.widgets import Form, SegmenterBox
+from unseg_studio.widgets.model_box import ModelChoice
 
 
 @pytest.fixture
@@ -106,3 +107,42 @@ def test_fill_goes_both_ways(qtbot, box, document):
     assert not document.state.fill
     document.undo()
     assert box._fill.isChecked()
+
+
+class TestModels:
+    def choices(self, *, refuses=False):
+        def segmenter():
+            if refuses:
+                raise ValueError("The model is damaged. Train again.")
+            return make_segmenter("picie", n_clusters=7, model="a" * 64)
+
+        return (ModelChoice("streets", "picie", "a" * 64, segmenter, "Learned from 9 images."),)
+
+    def test_a_model_is_chosen_by_its_name(self, qtbot, box, document):
+        box.models.set_source(self.choices)
+        assert [box.models.itemText(i) for i in range(2)] == ["None", "streets"]
+        box.models.setFocus()
+        qtbot.keyClick(box.models, Qt.Key.Key_Down)
+        qtbot.waitUntil(lambda: document.segmenter.name == "picie")
+        assert document.segmenter.n_clusters == 7
+        assert (box.models.currentText(), box._method.currentText()) == ("streets", "PiCIE")
+        assert "model" not in form_of(box).values()
+
+    def test_without_a_model_the_method_learns_alone_again(self, qtbot, box, document):
+        box.models.set_source(self.choices)
+        document.set_segmenter(self.choices()[0].segmenter())
+        box.models.setFocus()
+        qtbot.keyClick(box.models, Qt.Key.Key_Up)
+        assert document.segmenter == make_segmenter("picie", n_clusters=7)
+
+    def test_a_model_that_nobody_knows_is_shown_by_its_digits(self, box, document):
+        document.set_segmenter(make_segmenter("picie", model="b" * 64))
+        assert box.models.currentText() == "model bbbbbbbb"
+
+    def test_a_model_that_is_damaged_is_refused_in_a_sentence(self, qtbot, box, document):
+        box.models.set_source(lambda: self.choices(refuses=True))
+        with qtbot.waitSignal(box.refused) as told:
+            box.models.setFocus()
+            qtbot.keyClick(box.models, Qt.Key.Key_Down)
+        assert "damaged" in told.args[0]
+        assert (document.segmenter.name, box.models.currentText()) == ("diffcluster", "None")

@@ -21,9 +21,11 @@ from unseg_studio.widgets.icons import icon
 if TYPE_CHECKING:
     from unseg_studio.app.window import MainWindow
 
-Menu = Literal["File", "Images", "Edit", "Tools", "Categories", "Clusters", "View", "Help"]
+Menu = Literal[
+    "File", "Project", "Images", "Edit", "Tools", "Categories", "Clusters", "View", "Help"
+]
 MENUS: tuple[Menu, ...] = (
-    "File", "Images", "Edit", "Tools", "Categories", "Clusters", "View", "Help",
+    "File", "Project", "Images", "Edit", "Tools", "Categories", "Clusters", "View", "Help",
 )  # fmt: skip
 Bar = Literal["", "main", "tools"]
 
@@ -185,6 +187,14 @@ COMMANDS: tuple[Command, ...] = (
             "File", lambda w: w.files.ask_for_project_export(w.projects.project),
             ("Ctrl+Shift+E",), blocked=lambda w: w.projects.why_not_exported()),
     Command("quit", "Quit", "Close the window.", "File", lambda w: w.close(), ("Ctrl+Q",)),
+    Command("train", "Train on this project …",
+            "Learn one set of clusters from all images, so that each is named once for all.",
+            "Project", lambda w: w.train(), ("Ctrl+T",),
+            blocked=lambda w: w.trainings.why_not()),
+    Command("clusters", "Clusters …",
+            "What a trained model found in all images: name, merge, split or ignore it once.",
+            "Project", lambda w: w.show_clusters(), ("Ctrl+G",),
+            blocked=lambda w: w.projects.why_none()),
     Command("previous", "Previous", "Show the image above in the list.", "Images",
             lambda w: w.review.step(-1), ("PgUp",), "up",
             blocked=lambda w: w.review.why_not_step(-1)),

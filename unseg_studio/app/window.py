@@ -27,6 +27,7 @@ from unseg_studio.app.queue_panel import QueuePanel
 from unseg_studio.app.review import Review
 from unseg_studio.app.status_line import StatusLine, hint_in_words
 from unseg_studio.app.tools import ERASERS, Tool
+from unseg_studio.app.training import Trainings
 from unseg_studio.data import NOTHING, Category, Image, new_category
 from unseg_studio.data.samples import icon_path
 from unseg_studio.document import Document, Live, RunStatus
@@ -68,6 +69,7 @@ class MainWindow(QMainWindow):
     display: DisplayBox
     files: Files
     projects: Projects
+    trainings: Trainings
     queue: QueuePanel
     review: Review
     settings: QSettings
@@ -84,6 +86,7 @@ class MainWindow(QMainWindow):
         self.status_line = StatusLine()
         self.files = Files(self, self.settings)
         self.projects = Projects(self, self.settings)
+        self.trainings = Trainings(self)
         self.queue = QueuePanel()
         self.review = Review(self.queue, self._guard_image, self)
         self.overlay_hidden = False
@@ -252,6 +255,16 @@ class MainWindow(QMainWindow):
         """Ask for a folder with images for the project, or for a new one."""
         self._guard_image(self.projects.ask_for_folder)
 
+    def train(self) -> None:
+        """Learn one set of clusters from all images of the project; strokes go on beside it."""
+        self.trainings.open(others_wait=lambda: self.document.status.is_busy)
+
+    def show_clusters(self) -> None:
+        """Show what the models of the project found in all images, to be named once."""
+        if self.projects.project is None:
+            raise ValueError(self.projects.why_none())
+        GalleryDialog(self.projects.project, self).open()
+
     def write_comment(self) -> None:
         """Put the cursor into the comment on the image."""
         self._docks["Images"].show()
@@ -313,6 +326,7 @@ class MainWindow(QMainWindow):
         self.display.suit(image.shape)
         made = prepared.panels if prepared else None
         self.panels = Panels.of(self.document, self.live, self.canvas, made)
+        self.panels.segmenter.models.set_source(self.trainings.choices)
         self._pump = Pump(self.document, self.live, self)
         self._brush = BrushController(self.document, self.canvas)
         self._docks.fill(self.panels)
@@ -324,6 +338,8 @@ class MainWindow(QMainWindow):
 
     def _connect_projects(self) -> None:
         self.projects.categories = lambda: self.document.categories
+        self.trainings.said.connect(self.tell)
+        self.trainings.trained.connect(self._on_trained)
         for part in (self.projects, self.review):
             part.said.connect(self.tell)
             part.busy_changed.connect(self.status_line.show_busy)
@@ -456,8 +472,13 @@ class MainWindow(QMainWindow):
 
     # The project says
 
+    def _on_trained(self) -> None:
+        self.panels.segmenter.models.refresh()
+
     def _on_project_changed(self) -> None:
         project = self.projects.project
+        self.trainings.take(project)
+        self.panels.segmenter.models.refresh()
         if project is not self.review.project:
             current = self.review.current
             self._left = current.id if current else self._left

@@ -27,12 +27,12 @@ from unseg_studio.segmenters.base import resolve_device
 from unseg_studio.segmenters.plan import Plan
 from unseg_studio.segmenters.training import (
     KEPT_BYTES,
-    N_LOOKS,
     N_PREVIEWS,
     N_SCORED,
     Album,
     Learner,
     Trainable,
+    steps_apart,
 )
 
 T = TypeVar("T")
@@ -245,7 +245,7 @@ class _Trial:
 
     def _watching(self, plan: Plan) -> float:
         """Seconds for the score and the previews, as far as that is measured."""
-        n_looks = -(-plan.total // max(1, plan.total // N_LOOKS))
+        n_looks = -(-plan.total // steps_apart(plan.total))
         n_scores = 1 if plan.is_late else n_looks
         n_views = 2 * min(N_SCORED, self._n_images)
         n_again = n_looks * min(N_PREVIEWS, self._n_images) + (n_scores - 1) * n_views

@@ -17,12 +17,13 @@ from unseg_studio.widgets.form import Form, fields_of_segmenter
 from unseg_studio.widgets.k_dial import KDial
 from unseg_studio.widgets.keys import WINDOW, Keys
 from unseg_studio.widgets.layout import column
+from unseg_studio.widgets.model_box import ModelBox
 
 APPLY_MS = 250
 """A change is applied when the person has rested this long."""
 
 CUSTOM = "custom"
-ELSEWHERE = frozenset((*dial.FIELDS, *backbone_box.FIELDS))
+ELSEWHERE = frozenset((*dial.FIELDS, *backbone_box.FIELDS, "model"))
 """Parameters that have a widget of their own, and no line in the form."""
 
 
@@ -49,6 +50,7 @@ class SegmenterBox(QWidget):
         self._preset.setToolTip("A set of parameters that belong together.")
         self.dial = KDial(document.segmenter, keys=keys)
         self.backbone = BackboneBox()
+        self.models = ModelBox()
         self._form = self._make_form()
         self._fill = self._make_fill()
         self._timer = QTimer(self, singleShot=True, interval=APPLY_MS)
@@ -64,6 +66,8 @@ class SegmenterBox(QWidget):
         self.dial.wished.connect(lambda values: self._wish(**values))
         self.backbone.wished.connect(lambda values: self._wish(**values))
         self.backbone.arrived.connect(document.run)
+        self.models.wished.connect(self._on_model_chosen)
+        self.models.refused.connect(self.refused)
         self._fill.toggled.connect(document.set_fill)
         self._timer.timeout.connect(self._apply)
         follow(self, document.events.segmenter_changed, self._on_segmenter_changed)
@@ -84,6 +88,7 @@ class SegmenterBox(QWidget):
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.addRow("Method", self._method)
         layout.addRow("Preset", self._preset)
+        layout.addRow("Model", self.models)
         return layout
 
     def _make_form(self) -> Form:
@@ -113,6 +118,15 @@ class SegmenterBox(QWidget):
         if preset != CUSTOM:
             self._document.set_segmenter(make_segmenter(self._document.segmenter.name, preset))
 
+    def _on_model_chosen(self, segmenter: Segmenter | None) -> None:
+        """Take what proposes with a model; None: this method, without one."""
+        self._wishes.clear()
+        own = self._document.segmenter
+        if segmenter is None and "model" in params_of(own):
+            segmenter = replace(own, **{"model": ""})
+        if segmenter is not None:
+            self._document.set_segmenter(segmenter)
+
     def _wish(self, **values: Any) -> None:
         """Show at once, apply when the person rests."""
         self._wishes.update(values)
@@ -135,6 +149,7 @@ class SegmenterBox(QWidget):
         self._method.setToolTip(segmenter.summary)
         self._show_presets(segmenter)
         values = asdict(segmenter)
+        self.models.show_model(values.get("model", ""))
         self._show_values(values)
         if segmenter.name != self._form_is_of:
             old, self._form = self._form, self._make_form()
