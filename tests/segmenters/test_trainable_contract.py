@@ -14,7 +14,7 @@ import torch
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.document.values import plain_segmenter, segmenter_of
-from unseg_studio.segmenters import SEGMENTERS, Estimate, make_segmenter
+from unseg_studio.segmenters import SEGMENTERS, Estimate, make_segmenter, neural_eigen
 from unseg_studio.segmenters.models import Model, keep, kept, load
 from unseg_studio.segmenters.training import Trainable, TrainingStep
 
@@ -33,6 +33,12 @@ BRIEF = {
     "picie": {"n_clusters": 4, "width": 16, "rounds": 2},
 }
 """Parameters with which a method is quick on images of a few pixels."""
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neural_eigen, "LEAST_STEPS", 12)
+
 
 every_trainable = pytest.mark.parametrize("name", TRAINABLE)
 
