@@ -18,6 +18,7 @@ from unseg_studio.app.canvas import Canvas, Hover
 from unseg_studio.app.dialogs import DetailsDialog, KeySheet
 from unseg_studio.app.display_box import DisplayBox
 from unseg_studio.app.files import Files
+from unseg_studio.app.gallery import GalleryDialog
 from unseg_studio.app.gathering import is_image_folder
 from unseg_studio.app.hint_bar import HintBar
 from unseg_studio.app.message_bar import Message, MessageBar
