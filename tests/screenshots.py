@@ -2,7 +2,7 @@
 
 Run as `python -m tests.screenshots`, on a display of 1600 x 1000 or more (`make screenshots` brings
 a virtual one). Writes assets/screenshots/{1-proposal,2-two-scribbles,3-export,4-filmstrip,
-8-preflight,9-queue,10-relink}.png.
+8-preflight,9-queue,10-relink,11-training}.png.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QTreeWidg
 from unseg_studio.app.dialogs import ExportDialog
 from unseg_studio.app.main import make_application
 from unseg_studio.app.project_dialogs import RelinkDialog
+from unseg_studio.app.training import TrainingDialog
 from unseg_studio.app.window import MainWindow
 from unseg_studio.data import read_image
 from unseg_studio.data.samples import sample_path
@@ -66,6 +67,9 @@ def main() -> int:
         settings.setValue("folders/unsaved", str(Path(folder) / "unsaved"))
         window = opened(settings)
         take_queue(app, window, Path(folder))
+        window.leave()
+        window = opened(settings)
+        take_training(app, window, Path(folder))
         window.leave()
     return 0
 
@@ -154,6 +158,27 @@ def take_queue(app: QApplication, window: MainWindow, folder: Path) -> None:
     dialog.move((WIDTH - dialog.width()) // 2, (HEIGHT - dialog.height()) // 2)
     keep(window, "10-relink")
     dialog.reject()
+
+
+def take_training(app: QApplication, window: MainWindow, folder: Path) -> None:
+    """Learn one set of clusters from twelve images."""
+    path = folder / "learned.unseg"
+    with Project.create(path) as project:
+        project.add_images(tiles(folder / "learned"))
+        project.wait_for_fingerprints()
+    window.open_paths([path])
+    until(lambda: window.review.current is not None)
+    settle(window)
+    bring_forward(window)
+    QTest.keyClick(window.canvas, "t", Qt.KeyboardModifier.ControlModifier)
+    dialog = next(w for w in app.topLevelWidgets() if isinstance(w, TrainingDialog))
+    dialog.move((WIDTH - dialog.width()) // 2, (HEIGHT - dialog.height()) // 2)
+    view = dialog.view
+    until(lambda: "ends sooner" in view.told and "Still" not in view.told)
+    QTest.mouseClick(view.start_button, LEFT)
+    until(lambda: len(view.curve.scores) > 5 or view.phase == "done")
+    keep(window, "11-training")
+    dialog.close()
 
 
 def tiles(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from napari_unseg.folds import fold
 from napari_unseg.keys import KEYS
 from napari_unseg.session import Session
 from napari_unseg.set_export import SetExport
+from napari_unseg.training import kept_choices
 from unseg_studio.formats import FORMATS
 from unseg_studio.widgets import (
     Background,
@@ -92,6 +93,7 @@ class Panels(QWidget):
     def _make_segmenter(self) -> QWidget:
         made = SegmenterBox(self._document, self._live, keys=KEYS)
         made.refused.connect(self.said)
+        made.models.set_source(kept_choices)
         return made
 
     def _make_filmstrip(self) -> QWidget:

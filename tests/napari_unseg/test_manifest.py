@@ -153,8 +153,9 @@ def test_the_layers_menu_opens_the_dock(viewer, name):
     assert viewer.window._qt_window.findChild(Dock) is not None
 
 
-def test_the_plugins_menu_has_the_dock(viewer):
-    assert DOCK in titles(opened(viewer.window.plugins_menu))
+def test_the_plugins_menu_has_both_docks(viewer):
+    menu = opened(viewer.window.plugins_menu, "UnSeg Studio")
+    assert titles(menu) == [DOCK, "Train on images (UnSeg Studio)"]
 
 
 def test_the_samples_are_in_the_file_menu(viewer):

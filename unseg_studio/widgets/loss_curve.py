@@ -81,7 +81,7 @@ class LossCurve(QWidget):
         right = 10 + painter.fontMetrics().horizontalAdvance("1.0")
         plot = QRectF(self.rect()).adjusted(left, height + 8, -right, -(2 * height + 6))
         painter.setPen(faint)
-        for share in (0.0, 0.5, 1.0):
+        for share in (0.0, 0.5, 1.0) if self._n_steps else (0.0, 1.0):
             y = plot.bottom() - share * plot.height()
             painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
         if not self._n_steps:

@@ -25,7 +25,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QProgressBar,
     QScrollArea,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -83,6 +82,8 @@ class TrainingView(QWidget):
         Whether somebody waits for other work now; then the next step of the training waits, too.
     method : str
         What to offer first, where nothing was broken off.
+    is_narrow : bool
+        Everything in one column, to be scrolled.
     """
 
     trained = Signal(object)
@@ -100,6 +101,7 @@ class TrainingView(QWidget):
         device: str = "auto",
         others_wait: OthersWait | None = None,
         method: str = "",
+        is_narrow: bool = False,
     ) -> None:
         super().__init__()
         self._source, self._device = source, device
@@ -116,7 +118,7 @@ class TrainingView(QWidget):
         self._measuring: Stream[Forecast | None] | None = None
         self._background = Background(self)
         self._make_parts()
-        self._lay_out()
+        self._lay_out(is_narrow=is_narrow)
         self._look = QTimer(self, interval=LOOK_MS)
         self._rest = QTimer(self, singleShot=True, interval=REST_MS)
         self._show_segmenter()
@@ -135,6 +137,11 @@ class TrainingView(QWidget):
     def segmenter(self) -> Trainable:
         """Method and parameters that are chosen."""
         return self._segmenter
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the images that it learns from."""
+        return self._source.names
 
     @property
     def phase(self) -> Phase:
@@ -240,34 +247,38 @@ class TrainingView(QWidget):
         picture.setFrameShape(QFrame.Shape.StyledPanel)
         return picture
 
-    def _lay_out(self) -> None:
-        choices = QWidget()
+    def _lay_out(self, *, is_narrow: bool) -> None:
+        choices, course = QWidget(), QWidget()
         head = QFormLayout()
         head.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         head.addRow("Method", self.method)
         self._choices = column(
             choices, self._count, head, self._summary, self.backbone, self.form, margin=0
         )
-        self._choices.addStretch(1)
-        previews = QGridLayout()
-        previews.setSpacing(SPACING)
-        for place, picture in enumerate(self._pictures):
-            previews.addWidget(picture, *divmod(place, PREVIEW_COLUMNS))
-        right = QVBoxLayout()
-        right.setSpacing(SPACING)
-        for part in (self.curve, self._bar, self._course):
-            right.addWidget(part)
-        right.addLayout(previews)
-        right.addWidget(self._skipped)
-        right.setStretch(0, 1)
-        body = row(_scrolled(choices), right, stretch=1)
-        body.setSpacing(16)
-        buttons = row(
-            self.start_button, self.anew_button, self.pause_button, self.cancel_button,
-            self.propose_button, self.gallery_button,
-        )  # fmt: skip
-        layout = column(self, body, self._told, buttons, margin=0)
+        self._choices.addStretch(0 if is_narrow else 1)
+        previews = self._make_grid(2 if is_narrow else PREVIEW_COLUMNS)
+        column(
+            course, self.curve, self._bar, self._course, previews, self._skipped, margin=0
+        ).setStretch(0, 1)
+        starting = row(self.start_button, self.anew_button, self.pause_button, self.cancel_button)
+        ending = row(self.propose_button, self.gallery_button)
+        if is_narrow:
+            both = QWidget()
+            column(both, choices, course, margin=0).addStretch(1)
+            layout = column(self, _scrolled(both), self._told, starting, ending, margin=0)
+        else:
+            body = row(_scrolled(choices, CHOICES_WIDTH), course, stretch=1)
+            body.setSpacing(16)
+            layout = column(self, body, self._told, row(starting, ending), margin=0)
         layout.setStretch(0, 1)
+
+    def _make_grid(self, n_columns: int) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setSpacing(SPACING)
+        for place, picture in enumerate(self._pictures):
+            grid.addWidget(picture, *divmod(place, n_columns))
+        grid.setColumnStretch(n_columns, 1)
+        return grid
 
     # The person chooses
 
@@ -579,7 +590,7 @@ class TrainingView(QWidget):
 
 _NO_IMAGES = "There is no image to learn from; add some."
 _WORKING = (
-    "Strokes on the open image go first; the training takes what is left of the machine. It may "
+    "Strokes go first; the training takes what is left of the machine. It may "
     "end before the last step, for it does when the score no longer rises."
 )
 
@@ -626,13 +637,18 @@ def _told_of(problems: Sequence[str]) -> str:
     return "\n".join([*lines, f"… and {more} more."] if more > 0 else lines)
 
 
-def _scrolled(inside: QWidget) -> QScrollArea:
+def _scrolled(inside: QWidget, width: int = 0) -> QScrollArea:
+    """Up and down only; of a fixed width, or of any that `inside` can have."""
     area = QScrollArea()
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidgetResizable(True)
     area.setWidget(inside)
-    area.setFixedWidth(CHOICES_WIDTH + area.verticalScrollBar().sizeHint().width())
+    bar = area.verticalScrollBar().sizeHint().width()
+    if width:
+        area.setFixedWidth(width + bar)
+    else:
+        area.setMinimumWidth(inside.minimumSizeHint().width() + bar)
     return area
 
 
