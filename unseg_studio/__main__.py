@@ -32,8 +32,16 @@ def _open(
         list[Path] | None,
         typer.Argument(metavar="[PATH]...", help="An image, a folder, images, or a project."),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Of a Dask scheduler whose workers do the runs."),
+    ] = "",
 ) -> None:
     """Open the window, as no command at all does."""
+    if engine:
+        from unseg_studio.document.scheduler import ENGINE, address_of
+
+        os.environ[ENGINE] = address_of(engine)
     raise typer.Exit(open_window(*paths) if paths else open_window(None))
 
 

@@ -26,11 +26,6 @@ N_STEPS = 6
 METHODS: dict[str, tuple[str, dict[str, object]]] = {
     "neural_eigen": (
         "neural_eigen",
-        {"n_functions": 8, "n_clusters": 4, "n_nearest": 8, "n_places": 60, "batch": 3,
-         "width": 32},
-    ),
-    "neural_eigen, augmented": (
-        "neural_eigen",
         {"clusters": "functions", "n_clusters": 6, "n_places": 60, "batch": 3, "augment": True,
          "n_nearest": 8, "width": 32},
     ),
@@ -97,8 +92,8 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
 
 def trained_by_command(project: Path, cache: Path) -> tuple[int, int]:
     os.environ["UNSEG_CACHE"] = str(cache)
-    settings = [f"--set={key}={value}" for key, value in METHODS["neural_eigen"][1].items()]
-    code = main(["train", "-p", str(project), "--method=neural_eigen", "--set=epochs=1", *settings])
+    settings = ["--set=n_clusters=4", "--set=rounds=1", "--set=width=16"]
+    code = main(["train", "-p", str(project), "--method=picie", *settings])
     return peers_here().rank, code
 
 
@@ -111,7 +106,7 @@ def refused() -> str:
 def test_the_command_trains_in_two_processes_and_one_of_them_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number, image in enumerate(made_up()):
+    for number, image in enumerate(made_up(2)):
         Pillow.fromarray(np.asarray(image.pixels)).save(tmp_path / f"{number}.png")
     path = tmp_path / "project.unseg"
     with Project.create(path) as project:
@@ -119,7 +114,7 @@ def test_the_command_trains_in_two_processes_and_one_of_them_writes(
     work = partial(trained_by_command, path, tmp_path / "cache")
     assert sorted(map(str, together(tmp_path / "group", [work, work]))) == ["(0, 0)", "(1, 0)"]
     with Project.open(path) as project:
-        assert [model.name for model in project.trained.all()] == ["neural_eigen 1"]
+        assert [model.name for model in project.trained.all()] == ["picie 1"]
 
 
 def test_what_cannot_be_shared_is_said(tmp_path: Path) -> None:

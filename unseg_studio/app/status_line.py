@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QStatusBar, QWidge
 from unseg_studio.app.canvas import Hover
 from unseg_studio.data import FIRST_CLUSTER, NOTHING
 from unseg_studio.document import Document, Live, RunStatus
+from unseg_studio.document.scheduler import is_address
 from unseg_studio.segmenters import resolve_device
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.run_bar import figures
@@ -104,7 +105,9 @@ def hint_in_words(document: Document) -> str:
 
 
 def device_in_words(device: str, *, loaded: bool) -> str:
-    """CPU, CUDA or MPS; "auto" is looked up only once torch is there anyway."""
+    """CPU, CUDA, MPS or a host; "auto" is looked up only once torch is there anyway."""
+    if is_address(device):
+        return device.partition("://")[2]
     if device != "auto":
         return device.upper()
     if not loaded or "torch" not in sys.modules:

@@ -16,6 +16,7 @@ from psygnal import Signal
 from unseg_studio.document.dial import K, with_k
 from unseg_studio.document.document import Document
 from unseg_studio.document.live import sentence
+from unseg_studio.document.scheduler import local_device
 from unseg_studio.document.state import RunStatus
 from unseg_studio.document.thumbnails import Strip, StripJob, Thumbnail, Variant, variants_of
 from unseg_studio.document.worker import Failure, Worker
@@ -41,7 +42,7 @@ class Filmstrip:
 
     def __init__(self, document: Document, *, device: str = "auto") -> None:
         self.document = document
-        self._device = device
+        self._device = local_device(device)
         self._worker: Worker | None = None  # a thread only where a strip is looked at
         self._variants = variants_of(document.segmenter)
         self._strip = Strip()

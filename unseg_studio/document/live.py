@@ -9,6 +9,7 @@ from psygnal import Signal
 
 from unseg_studio.data import NOTHING, Box, is_large
 from unseg_studio.document.document import Document
+from unseg_studio.document.scheduler import chosen_engine
 from unseg_studio.document.sight import Sight
 from unseg_studio.document.solve import Frame, PartRun, Preparation, Run
 from unseg_studio.document.split import Cut, Parts
@@ -42,8 +43,8 @@ class Live:
         Whose labels to keep.
     worker : Worker or None
         Where to compute; None: a worker of its own.
-    device : str
-        See `resolve_device`.
+    device : str or None
+        See `Run`; None: what `chosen_engine` says.
     is_grounded : bool
         Labels were there before anybody drew: strokes change them only around where they disagree,
         until the person asks for a run from cold.
@@ -57,11 +58,11 @@ class Live:
         document: Document,
         worker: Worker | None = None,
         *,
-        device: str = "auto",
+        device: str | None = None,
         is_grounded: bool = False,
     ) -> None:
         self.document = document
-        self.device = device
+        self.device = chosen_engine() if device is None else device
         self._worker = worker or Worker()
         self._began = 0.0
         self._owes_cold = False
@@ -239,7 +240,7 @@ class Live:
                 loss=frame.loss,
                 n_labels=frame.n_labels,
                 seconds=time.perf_counter() - self._began,
-                message=coarseness(frame.sight),
+                message=" ".join(filter(None, (coarseness(frame.sight), frame.note))),
             )
         )
         if frame.is_last:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,37 @@ FIRST_WORKER_S = 20.0
 
 class ClusterError(OSError):
     """A cluster cannot be used; says in a sentence why, and what to do."""
+
+
+ENGINE = "UNSEG_ENGINE"
+"""An environment variable: the address of a cluster where windows compute."""
+
+MOST_SENT = 2**29
+"""Bytes of an image that travels to a worker."""
+
+
+def chosen_engine() -> str:
+    """The address that the environment names, else "auto": where windows compute.
+
+    Raises
+    ------
+    ValueError
+        If it names no address; in a sentence.
+    """
+    return address_of(os.environ[ENGINE]) if os.environ.get(ENGINE) else "auto"
+
+
+def local_device(device: str) -> str:
+    """What computes here, for what is too small to travel."""
+    return "auto" if is_address(device) else device
+
+
+def large_messages() -> Any:
+    """A context in which images travel with a question: scattered, they die with a worker."""
+    import dask
+
+    limit = f"{2 * MOST_SENT}B"
+    return dask.config.set({"distributed.admin.large-graph-warning-threshold": limit})
 
 
 def is_address(device: str) -> bool:

@@ -23,6 +23,7 @@ from unseg_studio.document.decode import (
     strokes_decide,
 )
 from unseg_studio.document.ground import grounded
+from unseg_studio.document.scheduler import is_address
 from unseg_studio.document.sight import Sight
 from unseg_studio.document.state import State
 from unseg_studio.refinement import Uncertainty, guide_of
@@ -50,7 +51,7 @@ class Run:
     around : Context or State
         What the labels must respect; of a state, the worker finds it out.
     device : str
-        See `resolve_device`.
+        See `resolve_device`; or the address of a cluster, see `remote`.
     cold : bool
         Forget the fit of the last run.
     memory : object or None
@@ -133,6 +134,8 @@ class Frame:
         What of a large image was worked on; None: all of the image.
     part : Mosaic or None
         With a `sight`, `labels` in tiles.
+    note : str
+        See `Estimate`.
     """
 
     labels: NDArray[np.int32]
@@ -147,6 +150,7 @@ class Frame:
     mosaic: Mosaic | None = None
     sight: Sight | None = None
     part: Mosaic | None = None
+    note: str = ""
 
 
 class Fits:
@@ -170,7 +174,7 @@ class Fits:
         """The fit for a run: the last one where it serves, a new one otherwise."""
         key = (run.image, run.segmenter, run.device)
         if self._fit is None or run.cold or key != self._key:
-            self._fit = run.segmenter.fit(run.image, run.device)
+            self._fit = _fit_on(run.device, run.segmenter, run.image)
             self._key = key
         if run.memory is not None:
             self._fit.recall(run.memory)
@@ -179,6 +183,15 @@ class Fits:
     def forget(self) -> None:
         """Start cold next time, as after a failure."""
         self._key = self._fit = None
+
+
+def _fit_on(device: str, segmenter: Segmenter, image: Image) -> Fit:
+    """A fit on a device of this machine, or in a worker of the cluster at an address."""
+    if not is_address(device):
+        return segmenter.fit(image, device)
+    from unseg_studio.document.remote import RemoteFit
+
+    return RemoteFit(segmenter, image, device)
 
 
 def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None, None]:
@@ -219,6 +232,7 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
             memory=step.memory,
             uncertainty=shown.uncertainty,
             mosaic=mosaic,
+            note=step.note,
         )
         if shown.is_last:
             return
@@ -230,6 +244,7 @@ class _Step(NamedTuple):
     shown: Decoded
     loss: float = float("nan")
     memory: object = None
+    note: str = ""
 
 
 def _steps_of_strokes(run: Run, fits: Fits) -> Iterator[_Step]:
@@ -249,7 +264,8 @@ def _steps(run: Run, fits: Fits, wanted: Wanted) -> Iterator[_Step | None]:
             continue
         for shown in answers_of(estimate, run.image, run.seeds, context=context):
             context = context.followed_by(shown.labels)
-            yield _Step(shown, estimate.loss, None if shown.is_soon else fit.memory())
+            memory = None if shown.is_soon else fit.memory()
+            yield _Step(shown, estimate.loss, memory, estimate.note)
 
 
 class _Pace:

@@ -21,7 +21,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unseg_studio.document.scheduler import ClusterError, address_of, connected
+from unseg_studio.document.scheduler import (
+    MOST_SENT,
+    ClusterError,
+    address_of,
+    connected,
+    large_messages,
+)
 from unseg_studio.project.entries import ImageEntry
 from unseg_studio.project.fingerprint import fingerprint
 from unseg_studio.project.proposal import Answer, Labels, about
@@ -38,9 +44,6 @@ LOOK_S = 1.0
 
 NO_WORKER_S = 60.0
 """For a cluster whose workers are all gone to get another one."""
-
-MOST_SENT = 2**29
-"""Bytes of a file that travels to workers that do not see its folder."""
 
 
 class ClusterCrew:
@@ -137,7 +140,7 @@ class ClusterCrew:
 
         key = f"{self._name}-{entry.id}-{uuid.uuid4().hex}"
         try:
-            with _large_graphs():
+            with large_messages():
                 future = self._client.submit(answer, question, key=key, pure=False)
         except Exception as error:
             raise self._gone() from error
@@ -240,10 +243,3 @@ def _sent(file: Path) -> bytes:
             "they see it under the same path."
         )
     return file.read_bytes()
-
-
-def _large_graphs() -> Any:
-    """Let a file travel with its question: scattered, it would die with the worker that has it."""
-    import dask
-
-    return dask.config.set({"distributed.admin.large-graph-warning-threshold": f"{2 * MOST_SENT}B"})

@@ -32,6 +32,8 @@ class Estimate:
         Nothing follows: this is the settled result.
     is_outlined : bool
         The scores change along outlines of the image already, so nobody need look for these.
+    note : str
+        What the person should know of how it was made, in a sentence; mostly empty.
     """
 
     scores: torch.Tensor
@@ -41,6 +43,7 @@ class Estimate:
     loss: float
     is_last: bool = False
     is_outlined: bool = False
+    note: str = ""
 
     @property
     def n_labels(self) -> int:

@@ -96,7 +96,7 @@ class Peers:
         joint = torch.cat([tensor.flatten() for tensor in tensors])  # told at once
         with _loss_told():
             torch.distributed.all_reduce(joint)
-        parts = joint.split([tensor.numel() for tensor in tensors])
+        parts = torch.split(joint, [tensor.numel() for tensor in tensors])
         return [
             torch.empty_like(tensor).copy_(part.view(tensor.shape))  # with the strides that it had
             for tensor, part in zip(tensors, parts, strict=True)
