@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qtpy.QtCore import QEvent, QRect, QSize, Qt
@@ -161,7 +161,7 @@ class GalleryDialog(QDialog):
         self._project = project
         self._errand, self._looking = Errand(self), Errand(self)
         self._view: View | None = None
-        self._strips: dict[tuple[object, ...], list[QPixmap]] = {}
+        self._strips: dict[tuple[object, ...], dict[int, QPixmap]] = {}
         self._problems: dict[str, None] = {}
         self.bar = MessageBar()
         self.model = self._make_models()
@@ -181,7 +181,10 @@ class GalleryDialog(QDialog):
         self.ignore_button = self._make_button("Ignore", self.ignore, "reject", "Del")
         self.undo_button = self._make_button("Undo", self.undo, "undo", "Ctrl+Z")
         self.inherit_button = self._make_button("Take names", self.inherit, "", "")
+        self._stage, self.stage = "", QLabel()
         self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setMaximumWidth(180)
         self.cancel = button("Cancel", "The images that are left follow the next time", self._stop)
         self._lay_out()
         self._errand.stepped.connect(self._on_step)
@@ -316,7 +319,8 @@ class GalleryDialog(QDialog):
                 yield from gallery.follow(accepted=accepted)
             return View.of(gallery)
 
-        self.progress.setFormat(f"{stage} … %v of %m")
+        self._stage = stage
+        self.stage.setText(f"{stage} …")
         self.progress.setRange(0, 0)
         self._errand.run(course, self._on_done, self._on_failed)
         self._refresh()
@@ -328,6 +332,7 @@ class GalleryDialog(QDialog):
         if isinstance(step, Inherited):
             self._tell_inherited(step)
             return
+        self.stage.setText(f"{self._stage} … {step.done:,} of {step.total:,} images")
         self.progress.setRange(0, step.total)
         self.progress.setValue(step.done)
         if step.problem:
@@ -337,17 +342,28 @@ class GalleryDialog(QDialog):
         gallery = self.gallery
         if gallery is not None and not self._project.read_only:
             n_open = gallery.follow_open(accepted=self.accepted_too.isChecked())
-            if n_open or view is None:  # fewer wait now; or it was broken off
-                view = View.of(gallery)
+            if view is not None:
+                view = replace(view, n_waiting=max(0, view.n_waiting - n_open))
         if view is not None:
             self._fill(view)
+        elif gallery is not None:  # it was broken off
+            self._read(gallery)
         self._tell_problems()
+
+    def _read(self, gallery: Gallery) -> None:
+        """Show what is so, without doing anything."""
+
+        def course() -> Generator[Any, None, View]:
+            yield from ()
+            return View.of(gallery)
+
+        self._errand.run(course, self._fill, lambda error: self.bar.tell(message_of(error)))
 
     def _on_failed(self, error: Exception) -> None:
         self.bar.tell(message_of(error))
         gallery = self.gallery
         if gallery is not None:
-            self._fill(View.of(gallery))
+            self._read(gallery)
 
     def _tell_inherited(self, found: Inherited) -> None:
         n, gone = len(found.names), len(found.gone)
@@ -374,7 +390,7 @@ class GalleryDialog(QDialog):
             self.list.addTopLevelItem(item)
             item.setSelected(cluster.id in chosen)
             if _key(cluster) in self._strips:
-                item.show_places(_strip(self._strips[_key(cluster)]))
+                item.show_places(_strip(cluster, self._strips[_key(cluster)]))
         self.list.setSortingEnabled(True)
         self._fill_field()
         if view.clusters:
@@ -402,9 +418,9 @@ class GalleryDialog(QDialog):
             return
         for item in self._items():
             if item.cluster.id == found.cluster:
-                places = self._strips.setdefault(_key(item.cluster), [])
-                places.append(QPixmap.fromImage(qimage(found.rgb)))
-                item.show_places(_strip(places))
+                places = self._strips.setdefault(_key(item.cluster), {})
+                places[found.image] = QPixmap.fromImage(qimage(found.rgb))
+                item.show_places(_strip(item.cluster, places))
 
     def _on_failed_to_look(self, error: Exception) -> None:
         self.bar.tell(message_of(error))
@@ -454,7 +470,7 @@ class GalleryDialog(QDialog):
             self.inherit_button.setText(f"Take names of {old.name}")
             self._allow(self.inherit_button, why,
                         "Clusters that overlap those of that model are named alike")  # fmt: skip
-        for widget in (self.progress, self.cancel):
+        for widget in (self.stage, self.progress, self.cancel):
             widget.setVisible(busy)
         self.category.setEnabled(not why)
         self.accepted_too.setEnabled(not why)
@@ -548,7 +564,7 @@ class GalleryDialog(QDialog):
             row(self.category, self.name_button, self.merge_button, self.split_button,
                 self.ignore_button, self.undo_button),
             self.accepted_too,
-            row(self.progress, self.cancel, QLabel(), close, stretch=2),
+            row(self.progress, self.cancel, self.stage, QLabel(), close, stretch=3),
             margin=12,
         )  # fmt: skip
         layout.setStretch(2, 1)
@@ -560,13 +576,15 @@ def _key(cluster: Cluster) -> tuple[object, ...]:
     return (*cluster.members, *cluster.images[:N_THUMBNAILS], round(cluster.share, 6))
 
 
-def _strip(places: Sequence[QPixmap]) -> QPixmap:
+def _strip(cluster: Cluster, places: Mapping[int, QPixmap]) -> QPixmap:
+    """Thumbnails by their images beside each other, first that where the cluster covers most."""
     strip = QPixmap(STRIP)
     strip.fill(QColor(Qt.GlobalColor.transparent))
     painter = QPainter(strip)
-    for number, place in enumerate(places[:N_THUMBNAILS]):
+    shown = [image for image in cluster.images if image in places][:N_THUMBNAILS]
+    for number, image in enumerate(shown):
         left = number * (THUMBNAIL + GAP)
-        painter.drawPixmap(QRect(left, 0, THUMBNAIL, THUMBNAIL), place)
+        painter.drawPixmap(QRect(left, 0, THUMBNAIL, THUMBNAIL), places[image])
     painter.end()
     return strip
 

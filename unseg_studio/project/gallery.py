@@ -290,9 +290,12 @@ class Gallery:
         return tuple(
             finding
             for finding in self._found()
-            if (accepted or self.project.image(finding.image).status != "done")
+            if self._follows(finding, accepted=accepted)
             and (_shown(naming, finding) != _now(finding) or _uncut(naming, finding))
         )
+
+    def _follows(self, finding: Finding, *, accepted: bool) -> bool:
+        return accepted or self.project.image(finding.image).status != "done"
 
     def follow(self, *, accepted: bool = False) -> Course:
         """Bring every image that waits up to date, but for open ones: those `follow_open` brings.
@@ -324,9 +327,12 @@ class Gallery:
             How many there were.
         """
         naming, n_open = self.naming, 0
-        for finding in self.waiting(accepted=accepted):
+        for image in self.project.open_images:
+            finding = self.project.finding(self.model.digest, image)
+            if finding is None or not self._follows(finding, accepted=accepted):
+                continue
             shown = _shown(naming, finding)
-            if self.project.is_open(finding.image) and shown != _now(finding):
+            if shown != _now(finding):
                 self.project.follow_open(self.model.digest, finding, shown)
                 n_open += 1
         return n_open

@@ -754,6 +754,11 @@ class Project:
         """Say whether somebody holds the document of an image."""
         return image_id in self._documents
 
+    @property
+    def open_images(self) -> tuple[int, ...]:
+        """All of those."""
+        return tuple(sorted(self._documents))
+
     def follow(self, model: str, finding: Finding, shown: Mapping[int, int]) -> bool:
         """Show the clusters of an image under other ids, in one transaction.
 
