@@ -8,6 +8,7 @@ from qtpy.QtTest import QTest
 
 from tests.app import test_queue_in_window as queue
 from tests.app.test_queue_in_window import CTRL, ENGINE_MS, LEFT, shown
+from unseg_studio.app.gallery import GalleryDialog
 from unseg_studio.app.training import TrainingDialog
 from unseg_studio.project import Project
 from unseg_studio.segmenters import make_segmenter
@@ -85,10 +86,15 @@ class TestTraining:
         assert "diffcluster 1" in window.messages.message.sentence
         box = window.panels.segmenter.models
         assert [box.itemText(i) for i in range(box.count())] == ["None", "diffcluster 1"]
+        for image in (2, 3):  # each image more is a process more
+            project.set_status(image, "rejected")
         with qtbot.waitSignal(dialog.view.proposed, timeout=ENGINE_MS):
             press(dialog.view.propose_button)
+        press(dialog.view.gallery_button)
+        (gallery,) = shown(GalleryDialog)
+        gallery.close()
         project.flush()
-        assert len(project.made_by(model.segmenter)) >= 3  # the open one is in work
+        assert 4 in project.made_by(model.segmenter)
         box.setFocus()
         QTest.keyClick(box, Qt.Key.Key_Down)
         qtbot.waitUntil(lambda: window.document.segmenter == model.segmenter, timeout=ENGINE_MS)

@@ -341,6 +341,8 @@ class MainWindow(QMainWindow):
         self.projects.categories = lambda: self.document.categories
         self.trainings.said.connect(self.tell)
         self.trainings.trained.connect(self._on_trained)
+        self.trainings.gallery_requested.connect(lambda _: self.show_clusters())
+        self.trainings.offer_gallery()
         for part in (self.projects, self.review):
             part.said.connect(self.tell)
             part.busy_changed.connect(self.status_line.show_busy)
