@@ -96,3 +96,16 @@ def test_a_graph_convolution_averages_by_degree() -> None:
 
 def test_the_network_has_the_published_number_of_weights() -> None:
     assert sum(p.numel() for p in cuts.network(384, 2).parameters()) == 26_786
+
+
+def test_the_association_is_what_one_computes_by_hand() -> None:
+    # Of the ties of each pair, 4.5, there stay 4 within it.
+    assert cuts.association_loss(two_pairs(), sure(0, 0, 1, 1)).item() == pytest.approx(-8 / 9)
+    empty = torch.cat([sure(0, 0, 1, 1), torch.zeros(4, 1)], dim=1)
+    assert cuts.association_loss(two_pairs(), empty).item() == pytest.approx(-16 / 27)
+
+
+def test_the_association_does_not_mind_clusters_of_other_sizes() -> None:
+    weights = torch.block_diag(torch.ones(5, 5), torch.ones(1, 1))
+    assert cuts.association_loss(weights, sure(0, 0, 0, 0, 0, 1)).item() == pytest.approx(-1)
+    assert cuts.ncut_loss(weights, sure(0, 0, 0, 0, 0, 1)).item() > -0.5

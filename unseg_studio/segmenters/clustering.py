@@ -15,7 +15,7 @@ BATCH = 2000
 LLOYD_STEPS = 20
 
 RUNS = 3
-"""The best of which is taken."""
+"""Of k-means, the best of which is taken."""
 
 LEAST = 1e-6
 """Mean squared distance that is told from none."""

@@ -176,11 +176,11 @@ class DeepCut:
         See `Trainable.train`. It also raises ValueError with the stages "object", which leave
         nothing to learn.
         """
+        return train(self, self.learner, images, device, start=start)
 
-        def make(album: Album, place: torch.device) -> parts.PartsLearner:
-            return parts.PartsLearner(self, album, place)
-
-        return train(self, make, images, device, start=start)
+    def learner(self, album: Album, place: torch.device) -> parts.PartsLearner:
+        """Takes the steps of a training."""
+        return parts.PartsLearner(self, album, place)
 
     def scorer(self, model: Model, device: torch.device) -> parts.PartsScorer:
         """Judges images by shared networks; see `Trainable.scorer`."""
@@ -597,9 +597,12 @@ class DeepCutFit:
         yield first
         objects = self._objects_of(first.answer.shares.argmax(dim=1).cpu().numpy())
         inside, outside = (torch.from_numpy(np.flatnonzero(o)) for o in (objects, ~objects))
-        if segmenter.stages != "object" and len(inside) > 1:
-            most, k_less = segmenter.most_clusters, segmenter.k_less
+        most, k_less = segmenter.most_clusters, segmenter.k_less
+        fewest = 2 if self._learned is None else 1  # one node alone may be a part that is known
+        if segmenter.stages != "object" and len(inside) >= fewest:
             yield self._cut(1, inside, most, k_less=k_less, section=parts.INSIDE)
+        elif segmenter.stages == "both":  # the background has the same ids without parts
+            self._cut(1, inside, most, k_less=False, given=torch.zeros_like(inside))
         if segmenter.stages == "both" and len(outside) > 1:
             yield self._cut(2, outside, 2, k_less=False, section=parts.OUTSIDE)
 

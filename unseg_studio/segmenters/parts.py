@@ -37,6 +37,7 @@ from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.foreground import likeness_of, mostly
 from unseg_studio.segmenters.graph import Graph, patch_graph, region_graph
 from unseg_studio.segmenters.models import Model
+from unseg_studio.segmenters.plan import Plan, Work
 from unseg_studio.segmenters.training import TRAINING, Album, Tensors, require_method
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ TOGETHER = 4
 MOST_TIMES = 3
 """Times the steps of one image that several images get at most."""
 
-N_MEASURED = 32
+N_MEASURED = 64
 """Images that the axes and the first clusters are found on."""
 
 FIRST_STEPS, FIRST_NODES = 40, 2000
@@ -314,8 +315,10 @@ class Graphs:
 
     def put_on(self, basis: Basis) -> None:
         """Have all graphs on these axes from now on."""
-        self._kept.clear()
-        self._n_bytes, self.basis = 0, basis
+        known = self._kept if self.basis is None else OrderedDict[bytes, Seen]()
+        self.basis = basis
+        self._kept = OrderedDict((key, self._based(seen)) for key, seen in known.items())
+        self._n_bytes = sum(seen.n_bytes for seen in self._kept.values())
 
     def of(self, rgb: Rgb) -> Seen:
         """The graph of an (H, W, 3) image."""
@@ -341,11 +344,16 @@ class Graphs:
         step = -(-max(graph.plane.shape) // PLANE_SIDE)
         plane = np.ascontiguousarray(graph.plane[::step, ::step])
         graph = replace(graph, plane=plane).to(self._device)
-        if self.basis is not None:
-            graph = self.basis.of(graph)
-            if not segmenter.k_less:  # nobody looks at these then
-                graph = replace(graph, descriptors=graph.features)
-        return Seen(graph, is_object)
+        return self._based(Seen(graph, is_object))
+
+    def _based(self, seen: Seen) -> Seen:
+        """The same on the axes, if there are any yet."""
+        if self.basis is None:
+            return seen
+        graph = self.basis.of(seen.graph)
+        if not self._segmenter.k_less:  # nobody looks at the descriptors then
+            graph = replace(graph, descriptors=graph.features)
+        return replace(seen, graph=graph)
 
 
 def objects_in(image: Image, graph: Graph) -> NDArray[np.bool_]:
@@ -418,7 +426,7 @@ class PartsLearner:
     def __init__(self, segmenter: DeepCut, album: Album, device: torch.device) -> None:
         sections_of(segmenter)
         self._segmenter, self._album = segmenter, album
-        self.total = 1 + segmenter.iterations * min(len(album), MOST_TIMES)
+        self.total = self.plan(len(album)).total
         self._graphs = Graphs(segmenter, device)
         measured = [self._graphs.of(rgb).graph for _, rgb in album.spread(N_MEASURED)]
         self._take(Basis.over(segmenter, measured))
@@ -433,6 +441,18 @@ class PartsLearner:
             section: AdamW(network.parameters(), rate)
             for section, network in self._learned.networks.items()
         }
+
+    def plan(self, n_images: int) -> Plan:
+        """The beginning, and steps of a few images each."""
+        n_steps, n_drawn = self._segmenter.iterations * min(n_images, MOST_TIMES), TOGETHER
+        if self._segmenter.is_published:
+            return Plan((Work("update", n_steps + 1, min(n_drawn, n_images)),))
+        begin = Work("begin", 1, min(N_MEASURED, n_images))
+        return Plan((begin, Work("update", n_steps, min(n_drawn, n_images))))
+
+    def kind(self, number: int) -> str:
+        """Of a step."""
+        return "begin" if number == 0 and not self._segmenter.is_published else "update"
 
     def step(self, number: int) -> float:
         """Down the objective of a few images, the first time towards k-means."""
