@@ -58,6 +58,21 @@ def large(
 
 
 @bench.command()
+def cluster(
+    images: Annotated[int, typer.Option(help="How many.", min=2, max=1000)] = 12,
+    repeats: Annotated[int, typer.Option(help="How often, in turn.", min=1, max=100)] = 5,
+    method: Annotated[
+        str | None, typer.Option(help="What proposes; the window's first one if not given.")
+    ] = None,
+) -> None:
+    """How much sooner two workers of a Dask cluster on this machine are done than one."""
+    from unseg_studio.bench.cluster import run_cluster
+    from unseg_studio.document.scripting import segmenter
+
+    run_cluster(segmenter(method), n_images=images, repeats=repeats)
+
+
+@bench.command()
 def export(
     format: Annotated[
         list[str] | None, typer.Option(help="Can be repeated; all that hold many if not given.")

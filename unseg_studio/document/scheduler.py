@@ -92,7 +92,7 @@ def connected(address: str, *, n_workers: int = 1) -> Client:
     ClusterError
         If the package is missing, nobody answers there, or it has no workers.
     """
-    address, client_type = address_of(address), _client_type()
+    address, client_type = address_of(address), require_package().Client
     _require_listener(address)
     try:
         client = client_type(address, timeout=PATIENCE_S, set_as_default=False, name="unseg-studio")
@@ -112,7 +112,14 @@ def connected(address: str, *, n_workers: int = 1) -> Client:
     return client
 
 
-def _client_type() -> Any:
+def require_package() -> Any:
+    """The package `distributed`.
+
+    Raises
+    ------
+    ClusterError
+        If it cannot be imported; says what to do.
+    """
     try:
         import distributed
     except ImportError as error:
@@ -122,7 +129,7 @@ def _client_type() -> Any:
         ) from error
     # What it logs of lost connections is said in sentences of our own.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    return distributed.Client
+    return distributed
 
 
 def _require_listener(address: str) -> None:
