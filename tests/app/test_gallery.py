@@ -8,10 +8,13 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from tests.app.test_queue_in_window import ENGINE_MS, LEFT, shown, wait_for
+from tests.project.test_batch import photographs
 from tests.project.test_gallery import ROAD, SKY, A, B, C, labels, make
 from unseg_studio.app.gallery import AREA, SELECT, SELECT_TWO, GalleryDialog
 from unseg_studio.project import Project
 from unseg_studio.project.naming import FIRST_PART, IGNORED
+from unseg_studio.project.train import train_on
+from unseg_studio.segmenters import DiffCluster
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 
@@ -51,6 +54,18 @@ def opened(qtbot, window):
 
 def rest(qtbot, dialog):
     qtbot.waitUntil(lambda: not dialog.is_busy, timeout=ENGINE_MS)
+
+
+def trained_project(folder):
+    """Two images and a model that has not seen any of them yet."""
+    files = photographs(folder / "images", 2)
+    with Project.create(folder / "new.unseg") as project:
+        project.add_images(files)
+        segmenter = DiffCluster(iterations=4, size=32, width=8, max_clusters=3)
+        for _ in train_on(project, segmenter, device="cpu"):
+            pass
+        project.wait_for_fingerprints()
+    return project.path
 
 
 def rows(dialog):
@@ -116,6 +131,17 @@ class TestLooking:
             with_clusters.projects.project.set_status(image, "rejected")
         dialog = opened(qtbot, with_clusters)
         assert dialog.empty.isVisible() and "has not proposed labels" in dialog.empty.text()
+
+    def test_the_model_proposes_labels_from_here(self, qtbot, window, tmp_path):
+        window.open_paths([trained_project(tmp_path)])
+        wait_for(qtbot, window, "photo 0.png")
+        dialog = opened(qtbot, window)
+        assert dialog.empty.isVisible() and "1 image," in dialog.propose_button.toolTip()
+        press(qtbot, dialog, dialog.propose_button)
+        assert dialog.summary.text().endswith("in 1 image, 0 named")
+        assert not dialog.propose_button.isEnabled()
+        project = window.projects.project
+        assert project.image(2).status == "proposed"
 
     def test_an_unreadable_image_is_told_and_the_others_are_shown(self, qtbot, with_clusters):
         with_clusters.projects.project.image(2).file.write_bytes(b"no image")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +30,15 @@ from unseg_studio.app.message_bar import Message, MessageBar
 from unseg_studio.app.preview import qimage
 from unseg_studio.data import FIRST_CLUSTER, Category, new_category
 from unseg_studio.project import Project
-from unseg_studio.project.gallery import N_THUMBNAILS, THUMBNAIL, Cluster, Gallery, Thumbnail
+from unseg_studio.project.batch import propose, unproposed
+from unseg_studio.project.gallery import (
+    N_THUMBNAILS,
+    THUMBNAIL,
+    Cluster,
+    Gallery,
+    Progress,
+    Thumbnail,
+)
 from unseg_studio.project.inheriting import Inherited, ancestor, inherit
 from unseg_studio.project.naming import FIRST_PART
 from unseg_studio.project.trained import IGNORED, TrainedModel
@@ -49,14 +58,17 @@ EMPTY = 1
 
 NO_MODEL = (
     "<p><b>There are no clusters yet that all images share.</b></p>"
-    "<p>First train a model on this project: it learns one set of clusters from all images. "
-    "Then let it propose labels. After that, each cluster is named here once.</p>"
-    "<p><code>unseg-studio train --project FILE --method multilevel</code> trains one, too.</p>"
+    "<p>First train a model: <b>Project &gt; Train on this project</b> learns one set of clusters "
+    "from all images. Then let it propose labels, here. After that, each cluster is named once."
+    "</p>"
 )
 NO_PROPOSALS = (
     "<p><b>{name} has not proposed labels for any image yet.</b></p>"
-    "<p>Let it do so, and its clusters are here:<br>"
-    "<code>unseg-studio apply --project FILE --model “{name}”</code></p>"
+    "<p>Press <b>Propose labels</b>, and its clusters are here. Images that a person has worked "
+    "on stay as they are, and so does the one that is open.</p>"
+)
+NOTHING_NEW = (
+    "Every image has labels of this model, was worked on by a person, or is open in the window."
 )
 WAIT = "Wait until the images have followed, or cancel."
 SELECT = "Select a cluster first."
@@ -79,6 +91,8 @@ class View:
         What can be taken back; empty where there is nothing.
     ancestor : TrainedModel or None
         A model whose names could be taken.
+    unproposed : tuple of int
+        Images that it could propose labels for.
     """
 
     clusters: tuple[Cluster, ...]
@@ -86,14 +100,17 @@ class View:
     n_waiting: int
     undo_text: str
     ancestor: TrainedModel | None
+    unproposed: tuple[int, ...]
 
     @classmethod
     def of(cls, gallery: Gallery) -> View:
         """What is true now."""
-        named = gallery.naming.names
+        named, project = gallery.naming.names, gallery.project
+        new = unproposed(project, gallery.model.segmenter)
         return cls(
             gallery.clusters(), gallery.n_images, len(gallery.waiting()), gallery.undo_text,
-            None if named else ancestor(gallery.project, gallery.model),
+            None if named else ancestor(project, gallery.model),
+            tuple(image for image in new if not project.is_open(image)),
         )  # fmt: skip
 
 
@@ -182,6 +199,7 @@ class GalleryDialog(QDialog):
         self.undo_button = self._make_button("Undo", self.undo, "undo", "Ctrl+Z")
         self.inherit_button = self._make_button("Take names", self.inherit, "", "")
         self._stage, self.stage = "", QLabel()
+        self.propose_button = self._make_button("Propose labels", self.propose, "run", "")
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setMaximumWidth(180)
@@ -258,6 +276,20 @@ class GalleryDialog(QDialog):
             yield found
 
         self._run(gallery, course, f"Comparing with {old.name}")
+
+    def propose(self) -> None:
+        """Let the model propose labels for all images that it has not seen."""
+        gallery, view = self.gallery, self._view
+        if gallery is None or view is None:
+            return
+        images, segmenter = view.unproposed, gallery.model.segmenter
+
+        def course() -> Generator[Progress, None, None]:
+            with closing(propose(self._project, segmenter, images)) as outcomes:
+                for number, outcome in enumerate(outcomes):
+                    yield Progress(number + 1, len(images), outcome.problem)
+
+        self._run(gallery, course, "Proposing labels")
 
     def reject(self) -> None:
         """Close; images that are left follow the next time."""
@@ -464,6 +496,12 @@ class GalleryDialog(QDialog):
         undo = self._view.undo_text if self._view else ""
         self._allow(self.undo_button, why or ("" if undo else "There is nothing to take back."),
                     f"Take back: {undo}")  # fmt: skip
+        new = self._view.unproposed if self._view else ()
+        self._allow(
+            self.propose_button,
+            self._why_not_changed() or ("" if new else NOTHING_NEW),
+            f"The model labels {_images(len(new))}, by the names given here",
+        )
         old = self._view.ancestor if self._view else None
         self.inherit_button.setVisible(old is not None)
         if old is not None:
@@ -477,11 +515,16 @@ class GalleryDialog(QDialog):
         self.model.setEnabled(not busy and self.model.count() > 0)
         self.summary.setText(self._counts())
 
-    def _why_not(self) -> str:
+    def _why_not_changed(self) -> str:
         if self._project.read_only:
             return self._project.notice or "The project is open for reading only."
         if self._errand.is_busy:
             return WAIT
+        return "" if self.model.count() else "There is no model yet; train one first."
+
+    def _why_not(self) -> str:
+        if why := self._why_not_changed():
+            return why
         return "" if self._view and self._view.clusters else "There is no cluster yet."
 
     def _allow(self, push: QPushButton, why_not: str, tip: str) -> None:
@@ -494,8 +537,8 @@ class GalleryDialog(QDialog):
         if view is None or not view.clusters:
             return ""
         n_named = sum(cluster.name is not None for cluster in view.clusters)
-        text = f"{len(view.clusters)} clusters in {view.n_images:,} images, {n_named} named"
-        return text + (f"; {view.n_waiting:,} images do not follow yet" if view.n_waiting else "")
+        text = f"{len(view.clusters)} clusters in {_images(view.n_images)}, {n_named} named"
+        return text + (f"; still to follow: {view.n_waiting:,}" if view.n_waiting else "")
 
     # Parts
 
@@ -556,10 +599,11 @@ class GalleryDialog(QDialog):
         self.pages.addWidget(page)
         self._fill_field()
         close = button("Close", "Back to the window", self.reject)
+        head = QLabel("Model"), self.model, self.propose_button, self.inherit_button
         layout = column(
             self,
             self.bar,
-            row(QLabel("Model"), self.model, self.inherit_button, self.summary),
+            row(*head, self.summary),
             self.pages,
             row(self.category, self.name_button, self.merge_button, self.split_button,
                 self.ignore_button, self.undo_button),
@@ -605,6 +649,10 @@ def _tip(cluster: Cluster) -> str:
     merged = len(cluster.members) - 1
     more = f", with {merged} merged into it" if merged else ""
     return f"Cluster {cluster.id}{more}. Its name is that of all images."
+
+
+def _images(n: int) -> str:
+    return f"{n:,} image{'s' * (n != 1)}"
 
 
 def _percent(share: float) -> str:
