@@ -78,9 +78,10 @@ class Errand(QObject):
 
 def _through(work: Work, steps: deque[Any], stop: threading.Event) -> Any:
     with closing(work()) as course:
-        while not stop.is_set():
+        while True:  # the first step is taken in any case: it may be what was asked for
             try:
                 steps.append(next(course))
             except StopIteration as end:
                 return end.value
-    return None
+            if stop.is_set():
+                return None

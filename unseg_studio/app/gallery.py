@@ -506,7 +506,7 @@ class GalleryDialog(QDialog):
         self.inherit_button.setVisible(old is not None)
         if old is not None:
             self.inherit_button.setText(f"Take names of {old.name}")
-            self._allow(self.inherit_button, why,
+            self._allow(self.inherit_button, self._why_not_changed(),
                         "Clusters that overlap those of that model are named alike")  # fmt: skip
         for widget in (self.stage, self.progress, self.cancel):
             widget.setVisible(busy)
