@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -11,10 +12,12 @@ from tests.app.test_queue_in_window import ENGINE_MS, LEFT, shown, wait_for
 from tests.project.test_batch import photographs
 from tests.project.test_gallery import ROAD, SKY, A, B, C, labels, make
 from unseg_studio.app.gallery import AREA, SELECT, SELECT_TWO, GalleryDialog
+from unseg_studio.data import FIRST_CLUSTER, read_image
 from unseg_studio.project import Project
 from unseg_studio.project.naming import FIRST_PART, IGNORED
 from unseg_studio.project.train import train_on
 from unseg_studio.segmenters import DiffCluster
+from unseg_studio.segmenters.models import Model
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 
@@ -43,6 +46,7 @@ def gallery(qtbot, with_clusters):
 def opened(qtbot, window):
     """Press the keys, and wait until all thumbnails are there."""
     window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
     QTest.keyClick(window, Qt.Key.Key_G, CTRL)
     qtbot.waitUntil(lambda: bool(shown(GalleryDialog)), timeout=ENGINE_MS)
     dialog = shown(GalleryDialog)[0]
@@ -66,6 +70,14 @@ def trained_project(folder):
             pass
         project.wait_for_fingerprints()
     return project.path
+
+
+def judged(project, model):
+    """Clusters of the first image by a model."""
+    scorer = model.segmenter.scorer(project.trained.model(model.digest), torch.device("cpu"))
+    with torch.no_grad():
+        winners = scorer(read_image(project.image(1).file).rgb).argmax(dim=0)
+    return winners.numpy() + FIRST_CLUSTER
 
 
 def rows(dialog):
@@ -246,6 +258,41 @@ class TestNaming:
         press(qtbot, gallery, gallery.name_button)
         assert labels_in(with_clusters, 4)[0, 0] == SKY
         assert project.image(4).status == "done"
+
+    def test_the_names_of_another_model_are_taken_by_a_click(self, qtbot, window, tmp_path):
+        path = trained_project(tmp_path)
+        with Project.open(path) as project:
+            old = project.trained.all()[0]
+            ids = {int(i) for i in np.unique(judged(project, old))}
+            for id_ in ids:
+                project.trained.set_name(old.digest, id_, 1)
+            model = project.trained.model(old.digest)
+            again = Model(model.method, model.parameters, model.tensors, {"seed": 9})
+            project.trained.add(again, "again")
+        window.open_paths([path])
+        wait_for(qtbot, window, "photo 0.png")
+        dialog = opened(qtbot, window)
+        assert dialog.model.currentText() == "again"
+        press(qtbot, dialog, dialog.inherit_button)
+        assert dialog.inherit_button.isHidden()
+        assert f"{len(ids)} cluster" in dialog.bar.message.sentence
+        names = window.projects.project.trained.names(again.digest)
+        assert names == dict.fromkeys(ids, 1)
+
+    def test_what_was_cancelled_follows_when_it_is_opened_again(
+        self, qtbot, with_clusters, gallery
+    ):
+        project = with_clusters.projects.project
+        select(gallery, A)
+        type_name(gallery, "sky")
+        QTest.mouseClick(gallery.name_button, LEFT)
+        gallery._errand.stop()  # as the button does, but sooner than a hand could
+        rest(qtbot, gallery)
+        qtbot.waitUntil(lambda: bool(rows(gallery)[A].cluster.name), timeout=ENGINE_MS)
+        gallery.reject()
+        dialog = opened(qtbot, with_clusters)
+        assert rows(dialog)[A].cluster.name == SKY
+        assert all(project.open_document(image).labels[0, 0] == SKY for image in (2, 3, 4))
 
     def test_buttons_say_what_they_need(self, gallery):
         assert gallery.name_button.toolTip() == SELECT
