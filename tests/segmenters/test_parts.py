@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
-from unseg_studio.segmenters import Estimate
+from unseg_studio.segmenters import Estimate, Segmenter
 from unseg_studio.segmenters.deepcut import MOST_CLUSTERS, DeepCut
 from unseg_studio.segmenters.models import kept
 from unseg_studio.segmenters.parts import KEPT_BYTES, Graphs
@@ -46,7 +46,7 @@ def learned(stages: str = "one", graph: str = "regions", *, k_less: bool = False
     return last.segmenter
 
 
-def settled(segmenter: DeepCut, image: Image, scribbles: Scribbles | None = None) -> Estimate:
+def settled(segmenter: Segmenter, image: Image, scribbles: Scribbles | None = None) -> Estimate:
     fit = segmenter.fit(image, "cpu")
     return deque(fit.refine(scribbles or Scribbles.empty(image.shape)), maxlen=1)[0]
 
@@ -126,6 +126,16 @@ def test_an_object_of_one_region_leaves_the_background_its_halves() -> None:
     image, _ = scene(0)
     ids = set(settled(DeepCut(n_clusters=3, stages="both", iterations=2), image).ids)
     assert ids & {FIRST_CLUSTER + 2 * MOST_CLUSTERS + half for half in (0, 1)}
+
+
+def test_images_without_any_object_leave_nothing_to_step_down_but_no_harm() -> None:
+    pixels = np.full((*SHAPE, 3), 90, np.uint8)
+    pixels[0, 0] = 91  # of one value only there would be nothing to look at
+    plain = Image.of(pixels)
+    own = DeepCut(n_clusters=3, stages="parts", iterations=1)
+    *_, last = own.train([plain], "cpu")
+    assert last.is_last and last.segmenter is not None
+    assert settled(last.segmenter, plain).is_last
 
 
 def test_finding_only_the_object_leaves_nothing_to_learn() -> None:

@@ -82,8 +82,6 @@ WHOLE, INSIDE, OUTSIDE = "whole.", "inside.", "outside."
 FIXED = ("stages", "backbone", "graph")
 """Parameters that have to be as they were when a model was trained."""
 
-Numbers = NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class Section:
@@ -334,7 +332,11 @@ class Graphs:
         return seen
 
     def _made(self, rgb: Rgb) -> Seen:
-        segmenter, image = self._segmenter, Image.of(np.ascontiguousarray(rgb))
+        segmenter, pixels = self._segmenter, np.ascontiguousarray(rgb)
+        if pixels.min() == pixels.max():  # a view may be so, an image may not
+            pixels = pixels.copy()
+            pixels[0, 0] ^= 1
+        image = Image.of(pixels)
         make = patch_graph if segmenter.is_published else region_graph
         weights = Path(segmenter.weights) if segmenter.weights else None
         graph = make(image, FeatureRequest(segmenter.backbone), weights)
@@ -457,13 +459,11 @@ class PartsLearner:
     def step(self, number: int) -> float:
         """Down the objective of a few images, the first time towards k-means."""
         if number == 0 and not self._segmenter.is_published:
-            return float(np.nanmean([self._begin(section) for section in self._descents]))
+            return _mean([self._begin(section) for section in self._descents])
         random = np.random.default_rng((self._segmenter.seed, number))
         drawn = [self._graphs.of(rgb) for _, rgb in self._album.drawn(TOGETHER, random)]
         with seeded(self._segmenter.seed + number):
-            losses = [self._descend(section, drawn) for section in self._descents]
-        told = [loss for loss in losses if np.isfinite(loss)]
-        return float(np.mean(told)) if told else float("nan")
+            return _mean([self._descend(section, drawn) for section in self._descents])
 
     def _descend(self, section: Section, drawn: Sequence[Seen]) -> float:
         """One step of one network; NaN where none of the images has what it cuts."""
@@ -535,3 +535,9 @@ class PartsLearner:
             network.load_state_dict(self._learned.networks[section].state_dict())
             network.eval()
         return PartsScorer(self._segmenter, learned, self._graphs)
+
+
+def _mean(losses: Sequence[float]) -> float:
+    """Of those that there are; NaN where there are none."""
+    told = [loss for loss in losses if np.isfinite(loss)]
+    return float(np.mean(told)) if told else float("nan")
