@@ -40,8 +40,8 @@ def session(dock, image):
 
 
 def test_the_dock_opens_from_the_plugin_menu(viewer, qtbot):
-    actions = viewer.window.plugins_menu.actions()
-    next(a for a in actions if "UnSeg Studio" in a.text()).trigger()
+    own = next(a for a in viewer.window.plugins_menu.actions() if a.text() == "UnSeg Studio")
+    next(a for a in own.menu().actions() if "Segment and annotate" in a.text()).trigger()
     dock = viewer.window._qt_window.findChild(Dock)
     assert isinstance(dock, Dock)
     assert dock.minimumSizeHint().width() == WIDTH
