@@ -37,7 +37,7 @@ LEAST = 0.25
 Two clusters of one size have it when they share two fifths of their pixels. A wrong name costs
 more than none: it is in all images, and a cluster without one stands out in the gallery. Measured
 with three trainings of multilevel clustering on 16 street images, by the class that most pixels of
-a cluster have: of 11 pairs above this, 9 had the same class, of 2 below it, 1."""
+a cluster have: of 10 pairs above this, 8 had the same class, of 2 below it, 1."""
 
 Ids = NDArray[np.int32]
 
