@@ -11,6 +11,7 @@ after it is found goes there, from where the last one ended.
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 ANSWER_S = 8.0
 """A worker that has not even said that it has nothing yet is lost."""
+
+LOOK_S = 0.1
+"""How often somebody looks whether the worker is still there while it has not answered."""
 
 SEAT_S = 120.0
 """For a worker to load its libraries and fit an image."""
@@ -174,9 +178,13 @@ class Seated:
 
     def _asked(self, method: str, *question: Any) -> Any:
         try:
-            return self._method(method)(*question).result(timeout=ANSWER_S)
+            answer, end = self._method(method)(*question), time.monotonic() + ANSWER_S
+            while self._future.status == "finished" and time.monotonic() < end:
+                with suppress(TimeoutError):
+                    return answer.result(timeout=LOOK_S)
         except Exception as error:  # the seat itself raises nothing
             raise LostError(f"{type(error).__name__}: {error}") from error
+        raise LostError("There is no answer.")
 
     def _method(self, name: str) -> Any:
         if self._client.status != "running":
