@@ -172,12 +172,11 @@ def take_training(app: QApplication, window: MainWindow, folder: Path) -> None:
     bring_forward(window)
     QTest.keyClick(window.canvas, "t", Qt.KeyboardModifier.ControlModifier)
     dialog = next(w for w in app.topLevelWidgets() if isinstance(w, TrainingDialog))
-    dialog.move((WIDTH - dialog.width()) // 2, (HEIGHT - dialog.height()) // 2)
     view = dialog.view
     until(lambda: "ends sooner" in view.told and "Still" not in view.told)
     QTest.mouseClick(view.start_button, LEFT)
     until(lambda: len(view.curve.scores) > 5 or view.phase == "done")
-    keep(window, "11-training")
+    keep(dialog, "11-training")
     dialog.close()
 
 
@@ -291,10 +290,10 @@ def rest(milliseconds: int) -> None:
     loop.exec()
 
 
-def keep(window: MainWindow, name: str) -> None:
+def keep(window: QWidget, name: str) -> None:
     """Write what is on the screen where the window is, dialogs included."""
     rest(300)
-    picture = window.screen().grabWindow(0, window.x(), window.y(), WIDTH, HEIGHT)
+    picture = window.screen().grabWindow(0, window.x(), window.y(), window.width(), window.height())
     path = FOLDER / f"{name}.png"
     if not picture.save(str(path)):
         raise OSError(f"{path} was not written; check the folder's permissions.")

@@ -18,6 +18,7 @@ from unseg_studio.refinement import object_in
 from unseg_studio.segmenters import Estimate, make_segmenter
 from unseg_studio.segmenters.affinities import affinity, linked
 from unseg_studio.segmenters.correlation import contracted, energy, exchanged
+from unseg_studio.segmenters.cuts import ncut_loss
 from unseg_studio.segmenters.deepcut import (
     FIRST_STEPS,
     DeepCut,
@@ -249,6 +250,13 @@ def test_nodes_of_two_categories_repel_each_other_without_k() -> None:
     edited = linked(signed, torch.tensor([1, 2, 0]))
     assert edited[0, 1] == -0.2
     assert edited[0, 2] == signed[0, 2]
+
+
+def test_where_every_node_is_scribbled_those_of_one_category_are_still_tied() -> None:
+    edited = linked(torch.ones(3, 3), torch.tensor([1, 1, 2]))
+    assert edited.tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
+    shares = torch.full((3, 2), 0.5)
+    assert torch.isfinite(ncut_loss(torch.zeros(3, 3), shares))
 
 
 @pytest.mark.parametrize("k_less", [False, True])

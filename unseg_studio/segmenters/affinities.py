@@ -59,8 +59,9 @@ def linked(weights: torch.Tensor, categories: torch.Tensor) -> torch.Tensor:
     categories : Tensor, (N,) int64
         Category scribbled on each node, 0 for none.
     """
+    strongest = weights.abs().max()  # before what is scribbled is parted: all nodes may be
     marked = categories > 0
     both = marked[:, None] & marked
     same = both & (categories[:, None] == categories)
     weights = torch.where(both, weights.min().clamp_max(0), weights)
-    return torch.where(same, weights.abs().max(), weights)
+    return torch.where(same, strongest, weights)

@@ -93,7 +93,7 @@ def ncut_loss(
     overlap = assignment.T @ counted
     even = torch.eye(n_clusters).to(overlap) / n_clusters**0.5
     uneven = torch.linalg.norm(overlap / torch.linalg.norm(overlap) - even)
-    return torch.sub(uneven, within / total)
+    return torch.sub(uneven, within / total.clamp_min(TINY))
 
 
 def association_loss(weights: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:
