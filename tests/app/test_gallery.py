@@ -14,6 +14,7 @@ from tests.project.test_gallery import ROAD, SKY, A, B, C, labels, make
 from unseg_studio.app.gallery import AREA, SELECT, SELECT_TWO, GalleryDialog
 from unseg_studio.data import FIRST_CLUSTER, read_image
 from unseg_studio.project import Project
+from unseg_studio.project.gallery import Gallery
 from unseg_studio.project.naming import FIRST_PART, IGNORED
 from unseg_studio.project.train import train_on
 from unseg_studio.segmenters import DiffCluster
@@ -154,6 +155,24 @@ class TestLooking:
         assert not dialog.propose_button.isEnabled()
         project = window.projects.project
         assert project.image(2).status == "proposed"
+
+    def test_a_model_that_runs_in_the_window_calls_its_clusters_as_in_all_images(
+        self, qtbot, window, tmp_path
+    ):
+        window.open_paths([trained_project(tmp_path)])
+        wait_for(qtbot, window, "photo 0.png")
+        qtbot.waitUntil(lambda: window.document.status.phase == "done", timeout=ENGINE_MS)
+        project = window.projects.project
+        model = project.trained.all()[0]
+        truth = judged(project, model)
+        first = int(truth.min())
+        Gallery(project, model).name([first], 1)
+        window.document.set_segmenter(model.segmenter)
+        qtbot.waitUntil(lambda: 1 in window.document.shown.areas, timeout=ENGINE_MS)
+        found = Gallery(project, model).clusters()
+        assert {row.id for row in found} == set(np.unique(truth).tolist())
+        assert next(row for row in found if row.id == first).name == 1
+        assert set(window.document.shown.areas) == {1, *np.unique(truth).tolist()} - {first}
 
     def test_an_unreadable_image_is_told_and_the_others_are_shown(self, qtbot, with_clusters):
         with_clusters.projects.project.image(2).file.write_bytes(b"no image")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,16 @@ def context(
         nothing if locked is None else locked,
         fill,
     )
+
+
+def test_clusters_of_a_trained_model_keep_their_ids_whatever_was_there_before() -> None:
+    swapped = np.where(HALVES == LEFT, RIGHT, LEFT).astype(np.int32)
+    winners = (np.indices(SHAPE)[1] >= 8).astype(int)
+    assert stable_ids(winners, (LEFT, RIGHT), context(swapped)) == (RIGHT, LEFT)
+    learned = replace(context(swapped), is_learned=True)
+    assert stable_ids(winners, (LEFT, RIGHT), learned) == (LEFT, RIGHT)
+    named = replace(learned, named=Edits.none(SHAPE).put(LEFT_SIDE, 1))
+    assert stable_ids(winners, (LEFT, RIGHT), named) == (1, RIGHT)
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (3, 4), (12, 16), (24, 32), (49, 70)])

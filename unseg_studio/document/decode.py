@@ -62,6 +62,9 @@ class Context:
         Once two categories have scribbles, clusters without a name end.
     corrected : Edits or None
         What was corrected by hand: no doubt is left there.
+    is_learned : bool
+        Clusters are those of a trained model: they are called the same in every image, whatever
+        was there before.
     """
 
     previous: Labels
@@ -69,6 +72,7 @@ class Context:
     locked: Labels
     fill: bool = True
     corrected: Edits | None = None
+    is_learned: bool = False
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Context:
@@ -367,9 +371,11 @@ def stable_ids(clusters: Labels, ids: tuple[int, ...], context: Context) -> tupl
     tuple of int
         A cluster that lies mostly where something was named takes that id. The others are matched
         to the clusters before them so that the total overlap is largest (Hungarian method); what
-        finds no partner keeps its id where that is free.
+        finds no partner keeps its id where that is free. Those of a trained model keep theirs.
     """
     named = _named_ids(clusters, ids, context)
+    if context.is_learned:
+        return tuple(named.get(i, id_) for i, id_ in enumerate(ids))
     open_ = [i for i, id_ in enumerate(ids) if is_cluster(id_) and i not in named]
     known = {**named, **_matched(clusters, open_, context.previous)}
     taken = set(known.values()) | set(cluster_ids(context.previous))

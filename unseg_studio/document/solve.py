@@ -80,7 +80,10 @@ class Run:
         state = self.around
         if isinstance(state, Context):
             return state
-        return Context(state.live, state.named, _locked(state), state.fill, state.edits)
+        return Context(
+            state.live, state.named, _locked(state), state.fill, state.edits,
+            is_learned=bool(getattr(state.segmenter, "model", "")),
+        )  # fmt: skip
 
     @cached_property
     def seeds(self) -> Scribbles:

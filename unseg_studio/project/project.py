@@ -500,6 +500,18 @@ class Project:
         self._say(entry)
         return True
 
+    def name_clusters(self, image_id: int, document: Document) -> None:
+        """Call what a trained model has found in a document what it is called in all images.
+
+        Where clusters of the image have names already, these stay.
+        """
+        if not getattr(document.segmenter, "model", "") or not document.state.named.is_empty:
+            return
+        self._require_writable()
+        state, note = self._with_names(image_id, document.state, None)
+        document.follow_names(state)
+        self._submit_record(image_id, document.record, note)
+
     def made_by(self, segmenter: Segmenter) -> frozenset[int]:
         """Images that were segmented last with exactly this method and these parameters."""
         self.flush()
