@@ -81,6 +81,16 @@ def test_a_batch_leaves_alone_what_a_person_did_and_goes_on_after_a_bad_image(
     assert unproposed(photos, OTHER, only_new=True) == (3,)
 
 
+def test_a_proposal_tells_the_pixel_size_that_its_image_says(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, SHAPE).astype(np.uint8)
+    metadata = {"axes": "YX", "PhysicalSizeY": 0.25, "PhysicalSizeX": 0.5}
+    tifffile.imwrite(tmp_path / "cells.ome.tif", pixels, metadata=metadata)
+    with Project.create(tmp_path / "cells.unseg") as project:
+        project.add_images([tmp_path / "cells.ome.tif"])
+        done(project)
+        assert project.annotation(1).source.pixel_size == (0.25, 0.5)
+
+
 def test_a_file_is_removed_and_the_clock_set_back_while_a_batch_runs(
     photos: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

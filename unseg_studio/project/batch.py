@@ -170,6 +170,7 @@ def _kept(project: Project, segmenter: Segmenter, answer: Answer) -> Outcome:
         uncertainty=labels.uncertainty,
         doubts=labels.doubts,
         seconds=labels.seconds,
+        pixel_size=labels.pixel_size,
     )
     if is_kept:
         _cut(project, segmenter, entry.id)

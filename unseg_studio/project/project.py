@@ -455,6 +455,7 @@ class Project:
         uncertainty: float | None = None,
         doubts: Mapping[int, float] | None = None,
         seconds: float = 0.0,
+        pixel_size: tuple[float, float] | None = None,
     ) -> bool:
         """Keep what a batch made of an image, unless a person has worked on it.
 
@@ -472,6 +473,8 @@ class Project:
             The same of each cluster; None: as far as the proposal itself says it.
         seconds : float
             How long it took.
+        pixel_size : (float, float) or None
+            Height and width of a pixel in micrometres, where the image says it.
 
         Returns
         -------
@@ -490,6 +493,7 @@ class Project:
             status="proposed",
             uncertainty=uncertainty,
             seconds=entry.seconds + seconds,
+            pixel_size=pixel_size or entry.pixel_size,
         )
 
         def put(connection: Connection) -> None:

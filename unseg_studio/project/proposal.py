@@ -24,6 +24,7 @@ class Labels(NamedTuple):
     uncertainty: float | None
     seconds: float
     doubts: dict[int, float] | None = None
+    pixel_size: tuple[float, float] | None = None
 
 
 class Answer(NamedTuple):
@@ -86,7 +87,8 @@ def labels_of(
     doubt = None if last.uncertainty is None else float(last.uncertainty.plane.mean())
     seconds = time.perf_counter() - began
     doubts = doubts_of(mosaic, last.uncertainty)
-    return Labels(image.shape, mosaic_bytes(mosaic), doubt, seconds, doubts)
+    size = image.source.pixel_size
+    return Labels(image.shape, mosaic_bytes(mosaic), doubt, seconds, doubts, size)
 
 
 def _while_wanted(
