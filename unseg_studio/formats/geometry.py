@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import Patch
+from unseg_studio.data.boxes import bounds
 
 Mask = NDArray[np.bool_]
 Polygon = NDArray[np.float64] | NDArray[np.int64]
@@ -40,7 +41,10 @@ NOWHERE = Patch(slice(0, 0), slice(0, 0), np.zeros((0, 0), bool))
 
 
 def tight(patch: Patch) -> Patch:
-    """Cut a patch to the bounding box of its pixels."""
+    """Cut a patch to the bounding box of its pixels; one that has it already stays the same."""
+    every = slice(0, patch.mask.shape[0]), slice(0, patch.mask.shape[1])
+    if bounds(patch.mask) == every:
+        return patch
     inner = Patch.whole(patch.mask)
     top, left = patch.rows.start, patch.cols.start
     rows = slice(top + inner.rows.start, top + inner.rows.stop)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from unseg_studio.data import Annotation, Category
+from unseg_studio.data.ordered import in_order
 from unseg_studio.formats import geometry
 from unseg_studio.formats.base import Finding, Format, Severity, image_name
 from unseg_studio.formats.table import format_named, options_for
@@ -143,11 +144,15 @@ def preflight_all(
     ValueError
         As `preflight`.
     """
-    count = _Count()
-    for annotation in annotations:
+    count, format_ = _Count(), format_named(format)
+
+    def look(annotation: Annotation) -> _Seen:
         found = preflight(annotation, format, options=options, target=target)
-        count.add(_Seen.of(annotation, found))
-    return count.told(format_named(format))
+        return _Seen.of(annotation, found)
+
+    for seen in in_order(look, annotations):
+        count.add(seen)
+    return count.told(format_)
 
 
 class _Seen(NamedTuple):

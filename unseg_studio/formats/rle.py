@@ -101,13 +101,10 @@ def text_of_runs(counts: NDArray[np.int64]) -> str:
     values[3:] -= counts[1:-2]
     limits = 1 << (5 * np.arange(1, _CHARACTERS_PER_COUNT) - 1)  # of 1, 2, ... characters
     lengths = 1 + np.searchsorted(limits, np.where(values < 0, ~values, values), side="right")
-    starts = np.cumsum(lengths) - lengths
-    text = np.empty(int(lengths.sum()), np.uint8)
-    for place in range(int(lengths.max(initial=0))):
-        there = lengths > place
-        more = lengths[there] > place + 1
-        text[starts[there] + place] = ((values[there] >> (5 * place)) & 31) + 32 * more + 48
-    return bytes(text).decode("ascii")
+    place = np.arange(int(lengths.max(initial=0)))
+    characters = (values[:, None] >> (5 * place)) & 31
+    characters += np.where(place < lengths[:, None] - 1, 80, 48)
+    return characters.astype(np.uint8)[place < lengths[:, None]].tobytes().decode("ascii")
 
 
 def runs_of_text(text: str) -> NDArray[np.int64]:
