@@ -301,8 +301,13 @@ def together(
     Each level has length 1 at each of its pixels, so that all count alike. Centred, what all pixels
     have in common is taken away then, and what is left has a mean squared length of 1.
     """
-    planes = (_unit(level, shape) for level in levels)
-    return torch.cat([_centred(plane) if centred else plane for plane in planes])
+    counts = [len(level) for level in levels]
+    made = torch.empty(sum(counts), *shape)  # filled in place: of large images it is large
+    for level, planes in zip(levels, made.split(counts), strict=True):
+        planes.copy_(_unit(level, shape))
+        if centred:
+            _centre(planes)
+    return made
 
 
 def _unit(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
@@ -313,9 +318,9 @@ def _unit(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     return planes[0]
 
 
-def _centred(plane: torch.Tensor) -> torch.Tensor:
-    plane = plane - plane.mean(dim=(1, 2), keepdim=True)
-    return plane / (plane.square().sum(dim=0).mean().sqrt() + 1e-6)
+def _centre(planes: torch.Tensor) -> None:
+    planes -= planes.mean(dim=(1, 2), keepdim=True)
+    planes /= planes.square().sum(dim=0).mean().sqrt() + 1e-6
 
 
 def _borders(plane: Plane, contrast: NDArray[np.float32]) -> Borders:

@@ -177,23 +177,25 @@ class Guide:
         rows, cols = (np.linspace(-1.7, 1.7, n, dtype=np.float32) for n in self.shape)
         return torch.from_numpy(np.stack(np.meshgrid(rows, cols, indexing="ij")))
 
-    @cached_property
+    @property
     def levels(self) -> tuple[torch.Tensor, ...]:
         """Each level of the bundled network: of length 1 at each pixel, less their mean."""
-        return tuple(
-            level - mean for level, mean in zip(self._directions, self._means, strict=True)
-        )
+        return self._seen[0]
 
-    @cached_property
-    def _directions(self) -> tuple[torch.Tensor, ...]:
-        levels = pyramid(self.rgb, side=DEEP_SIDE)
-        return tuple(level / (level.norm(dim=0) + 1e-6) for level in levels)
-
-    @cached_property
+    @property
     def _means(self) -> tuple[torch.Tensor, ...]:
+        return self._seen[1]
+
+    @cached_property
+    def _seen(self) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+        """Levels, and the means that were taken from them."""
+        levels = tuple(
+            level / (level.norm(dim=0) + 1e-6) for level in pyramid(self.rgb, side=DEEP_SIDE)
+        )
+        means = tuple(level.mean(dim=(1, 2), keepdim=True) for level in levels)
         if self.like is not None:
-            return self.like.means
-        return tuple(level.mean(dim=(1, 2), keepdim=True) for level in self._directions)
+            means = self.like.means
+        return tuple(level.sub_(mean) for level, mean in zip(levels, means, strict=True)), means
 
     @cached_property
     def _deep(self) -> tuple[torch.Tensor, ...]:
