@@ -90,7 +90,7 @@ class Guide:
     @cached_property
     def small(self) -> NDArray[np.float32]:
         """Colour on the working plane, (h, w, 3) float32; see `colour_of`."""
-        return np.asarray(cv2.resize(self._colour, self.shape[::-1], interpolation=cv2.INTER_AREA))
+        return np.asarray(cv2.resize(self._colour(), self.shape[::-1], interpolation=cv2.INTER_AREA))
 
     def small_at(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Colour on a plane of this (h, w)."""
@@ -146,9 +146,8 @@ class Guide:
         blocks = torch.nn.functional.avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)
         return blocks[0].permute(1, 2, 0).flatten(0, 1)
 
-    @cached_property
     def _colour(self) -> NDArray[np.float32]:
-        """Colour of the plane that features are made of."""
+        """Colour of the plane that features are made of; large, and made twice at most."""
         limit = limited((self.rgb.shape[0], self.rgb.shape[1]), FINE_SIDE)
         return self.colour_of(cv2.resize(self.rgb, limit[::-1], interpolation=cv2.INTER_AREA))
 
@@ -169,7 +168,7 @@ class Guide:
     @cached_property
     def _measured(self) -> tuple[NDArray[np.float32], Moments]:
         like = None if self.like is None else self.like.moments
-        return measured_filters(self._colour, self.shape, like=like)
+        return measured_filters(self._colour(), self.shape, like=like)
 
     @cached_property
     def place(self) -> torch.Tensor:
