@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
+from unseg_studio.segmenters import training
 from unseg_studio.segmenters.models import Model, kept
 from unseg_studio.segmenters.multilevel import MOST_POINTS, Multilevel, MultilevelLearner
 from unseg_studio.segmenters.training import TRAINING, Album, TrainingStep
@@ -118,8 +119,9 @@ def test_clusters_keep_their_ids_from_image_to_image(found: TrainingStep) -> Non
     [({}, 1), ({"n_clusters": 1}, 1), ({"stuff": True, "n_clusters": 3}, 3)],
 )
 def test_what_was_broken_off_goes_on_as_if_it_had_not(
-    parameters: dict[str, int], n_steps: int
+    parameters: dict[str, int], n_steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(training, "LEAST_APART", 1)
     segmenter, images = Multilevel(seed=4, **parameters), discs(1)
     whole = model_of(trained(segmenter, images))
     run = segmenter.train(images, "cpu")

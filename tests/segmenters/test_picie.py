@@ -18,7 +18,7 @@ from unseg_studio.data import Image, Scribbles
 from unseg_studio.features import deep
 from unseg_studio.features.augment import Photometry, Rgb
 from unseg_studio.features.backbone import FeatureRequest
-from unseg_studio.segmenters import picie, picie_nets
+from unseg_studio.segmenters import picie, picie_nets, training
 from unseg_studio.segmenters.models import Model, kept
 from unseg_studio.segmenters.picie import PiCIE, PiCIELearner, PiCIEScorer, in_order_of
 from unseg_studio.segmenters.picie_nets import Views, at_places
@@ -185,6 +185,7 @@ def test_a_training_that_is_gone_on_with_ends_as_if_it_had_never_stopped(
 ) -> None:
     monkeypatch.setattr(picie, "TOGETHER", 1)  # some looks fall between views
     monkeypatch.setattr(picie, "UPDATES", 3)
+    monkeypatch.setattr(training, "LEAST_APART", 1)
     segmenter = replace(QUICK, over_clusters=over_clusters, rounds=2)
     whole = trained(segmenter, Folder(3))
     start = [s.model for s in whole if s.model is not None][look]
@@ -282,6 +283,7 @@ def small_resnet(monkeypatch: pytest.MonkeyPatch) -> None:
     real_timm()
     monkeypatch.setattr(picie_nets, "SIDE", 64)
     monkeypatch.setattr(picie, "UPDATES", 2)
+    monkeypatch.setattr(training, "LEAST_APART", 1)
 
 
 @pytest.mark.usefixtures("small_resnet")
