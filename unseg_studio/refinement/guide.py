@@ -90,7 +90,9 @@ class Guide:
     @cached_property
     def small(self) -> NDArray[np.float32]:
         """Colour on the working plane, (h, w, 3) float32; see `colour_of`."""
-        return np.asarray(cv2.resize(self._colour(), self.shape[::-1], interpolation=cv2.INTER_AREA))
+        return np.asarray(
+            cv2.resize(self._colour(), self.shape[::-1], interpolation=cv2.INTER_AREA)
+        )
 
     def small_at(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Colour on a plane of this (h, w)."""
