@@ -303,7 +303,7 @@ def together(
     """
     counts = [len(level) for level in levels]
     made = torch.empty(sum(counts), *shape)  # filled in place: of large images it is large
-    for level, planes in zip(levels, made.split(counts), strict=True):
+    for level, planes in zip(levels, torch.split(made, counts), strict=True):
         planes.copy_(_unit(level, shape))
         if centred:
             _centre(planes)
