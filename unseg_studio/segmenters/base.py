@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from unseg_studio.data import Image, Scribbles
+from unseg_studio.features.devices import resolve_device as resolve_device
 from unseg_studio.features.lazy_torch import torch
 
 
@@ -196,32 +197,3 @@ def seeded(seed: int) -> Iterator[None]:
     with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
-
-
-def resolve_device(device: str) -> torch.device:
-    """Turn "auto", "cpu", "cuda", "cuda:N" or "mps" into a torch device that is there.
-
-    Raises
-    ------
-    ValueError
-        If the word is unknown or this machine has no such device.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = device.partition(":")
-    known = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-    }
-    if kind not in known or (index and not index.isdigit()):
-        raise ValueError(
-            f"Unknown device {device!r}; accepted are auto, cpu, cuda, cuda:N and mps."
-        )
-    if known[kind] <= int(index or 0):
-        raise ValueError(
-            f"The device {device!r} is not on this machine; "
-            f"there {'is' if known[kind] == 1 else 'are'} {known[kind]} of kind {kind}. "
-            "Choose auto or cpu."
-        )
-    return torch.device(device)
