@@ -24,7 +24,16 @@ from unseg_studio.data import IMAGE_SUFFIXES, Image, read_image
 from unseg_studio.features.folders import cache_folder
 from unseg_studio.project.trained import BrokenOff
 from unseg_studio.segmenters import SEGMENTERS, Segmenter, make_segmenter
-from unseg_studio.segmenters.models import SUFFIX, KeptModel, Model, all_kept, keep, kept, load
+from unseg_studio.segmenters.models import (
+    SUFFIX,
+    KeptModel,
+    Model,
+    all_kept,
+    digest_in,
+    keep,
+    kept,
+    load,
+)
 from unseg_studio.segmenters.training import Trainable, TrainingStep, parameters_of
 from unseg_studio.widgets.background import Background
 from unseg_studio.widgets.following import when_gone
@@ -282,7 +291,7 @@ class TrainDock(QWidget):
     # Models
 
     def _on_trained(self, segmenter: Segmenter) -> None:
-        self._model = str(getattr(segmenter, "model", ""))
+        self._model = digest_in(segmenter)
         self._said.setText(
             "Under Clusters and parameters, Model, the dock “Segment and annotate” has it now."
         )

@@ -283,8 +283,7 @@ class TestNaming:
         with Project.open(path) as project:
             old = project.trained.all()[0]
             ids = {int(i) for i in np.unique(judged(project, old))}
-            for id_ in ids:
-                project.trained.set_name(old.digest, id_, 1)
+            Gallery(project, old).name(sorted(ids), 1)
             model = project.trained.model(old.digest)
             again = Model(model.method, model.parameters, model.tensors, {"seed": 9})
             project.trained.add(again, "again")
@@ -295,7 +294,7 @@ class TestNaming:
         press(qtbot, dialog, dialog.inherit_button)
         assert dialog.inherit_button.isHidden()
         assert f"{len(ids)} cluster" in dialog.bar.message.sentence
-        names = window.projects.project.trained.names(again.digest)
+        names = window.projects.project.trained.naming(again.digest).names
         assert names == dict.fromkeys(ids, 1)
 
     def test_what_was_cancelled_follows_when_it_is_opened_again(

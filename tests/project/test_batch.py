@@ -129,7 +129,7 @@ def test_a_process_that_is_killed_is_replaced_and_its_image_done_again(photos: P
         os.kill(worker.pid, signal.SIGKILL)
         assert all(outcome.is_kept for outcome in batch)
     assert unproposed(photos, QUICK) == ()
-    assert len(photos._shelves) == 1  # of the others, nothing stays in memory
+    assert len(photos._documents._shelves) == 1  # of the others, nothing stays in memory
 
 
 def test_closing_a_batch_ends_its_processes_and_keeps_what_was_made(photos: Project) -> None:

@@ -76,6 +76,12 @@ def shown(project: Project, image: int) -> np.ndarray:
     return project.open_document(image).labels
 
 
+def named_without_steps(project: Project, cluster: int, category: int) -> None:
+    """As the second version of project files kept names."""
+    row = project.trained.all()[0].digest, cluster, category
+    project._database.write(lambda c: c.execute("INSERT INTO names VALUES (?, ?, ?)", row))
+
+
 def followed(gallery: Gallery, **options: bool) -> list[str]:
     """Have all images follow; what went wrong."""
     problems = [p.problem for p in gallery.follow(**options) if p.problem]
@@ -207,7 +213,7 @@ class TestNaming:
     def test_names_from_elsewhere_stay_when_a_step_is_taken_back(
         self, project: Project, gallery: Gallery
     ) -> None:
-        project.trained.set_name(gallery.model.digest, C, CAR)
+        named_without_steps(project, C, CAR)
         gallery.name([A], SKY)
         gallery.undo()
         assert gallery.naming.names == {C: CAR}
@@ -414,8 +420,7 @@ class TestTrouble:
 
     def test_a_project_of_the_second_version_has_a_gallery(self, tmp_path: Path) -> None:
         project = make(tmp_path)
-        digest = project.trained.all()[0].digest
-        project.trained.set_name(digest, A, SKY)
+        named_without_steps(project, A, SKY)
         for image in range(1, 5):
             project.proposed(image, labels(image - 1), segmenter=project.trained.all()[0].segmenter)
         project.close()

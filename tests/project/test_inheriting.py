@@ -129,7 +129,7 @@ class TestRetraining:
         new = photos.trained.add(models[1], "second")
         found = last_of(inherit(photos, old, new, device="cpu"))
         assert found.gone == (gone,)
-        assert sorted(photos.trained.names(new.digest).values()) == [DARK, BRIGHT]
+        assert sorted(photos.trained.naming(new.digest).names.values()) == [DARK, BRIGHT]
 
     def test_what_has_a_name_already_keeps_it(
         self, photos: Project, models: tuple[Model, Model]
@@ -140,9 +140,9 @@ class TestRetraining:
         assert ancestor(photos, new) == old and ancestor(photos, old) is None
         propose(photos, new, 2)
         dark = int(shown(photos, 2)[20, 5])
-        photos.trained.set_name(new.digest, dark, BRIGHT)
+        Gallery(photos, new).name([dark], BRIGHT)
         last_of(inherit(photos, old, new, device="cpu"))
-        assert photos.trained.names(new.digest)[dark] == BRIGHT
+        assert photos.trained.naming(new.digest).names[dark] == BRIGHT
 
     def test_split_and_merged_clusters_are_matched_as_the_gallery_has_them(
         self, photos: Project, models: tuple[Model, Model]

@@ -16,6 +16,7 @@ from unseg_studio.data import FIRST_CLUSTER, Category
 from unseg_studio.features.folders import cache_folder
 from unseg_studio.project import Project
 from unseg_studio.project.batch import propose, unproposed
+from unseg_studio.project.gallery import Gallery
 from unseg_studio.project.train import train_on
 from unseg_studio.project.trained import TrainedModel
 from unseg_studio.segmenters import DiffCluster
@@ -80,16 +81,17 @@ def test_a_name_given_once_is_that_of_the_cluster_in_every_image(photos: Project
     model = trained(photos)
     segmenter = model.segmenter
     list(propose(photos, segmenter, [1], device="cpu", n_processes=1))
-    photos.trained.set_name(model.digest, int(labels(photos, 1)[20, 5]), 1)
-    photos.trained.set_name(model.digest, int(labels(photos, 1)[20, 42]), 2)
+    gallery = Gallery(photos, model)
+    gallery.name([int(labels(photos, 1)[20, 5])], 1)
+    gallery.name([int(labels(photos, 1)[20, 42])], 2)
     list(propose(photos, segmenter, [2, 3], device="cpu", n_processes=1))
     for image in (2, 3):
         found = labels(photos, image)
         assert (found[20, 5], found[20, 42]) == (1, 2)
-    names = photos.trained.names(model.digest)
+    names = gallery.naming.names
     assert sorted(names.values()) == [1, 2]
-    photos.trained.set_name(model.digest, next(iter(names)), None)
-    assert len(photos.trained.names(model.digest)) == 1
+    gallery.name([next(iter(names))], None)
+    assert len(gallery.naming.names) == 1
 
 
 def test_another_machine_has_the_model_as_soon_as_the_project_is_there(photos: Project) -> None:

@@ -110,7 +110,7 @@ class View:
         return cls(
             gallery.clusters(), gallery.n_images, len(gallery.waiting()), gallery.undo_text,
             None if named else ancestor(project, gallery.model),
-            tuple(image for image in new if not project.is_open(image)),
+            tuple(image for image in new if image not in project.open_images),
         )  # fmt: skip
 
 

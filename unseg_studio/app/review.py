@@ -347,7 +347,6 @@ class Review(QObject):
         project.proposed(
             prepared.image_id, prepared.document, uncertainty=doubt_of(prepared.document)
         )
-        project.name_clusters(prepared.image_id, prepared.document)
 
     def _on_status_changed(self, status: RunStatus) -> None:
         project, entry = self._project, self.current
@@ -355,7 +354,7 @@ class Review(QObject):
             return
         assert self._document is not None
         project.set_uncertainty(entry.id, doubt_of(self._document))
-        project.name_clusters(entry.id, self._document)
+        project.found.name(entry.id, self._document)
         if entry.status == "new":
             project.set_status(entry.id, "proposed")
 

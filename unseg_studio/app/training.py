@@ -18,6 +18,7 @@ from unseg_studio.project.batch import propose, unproposed
 from unseg_studio.project.train import learned_from, train_on
 from unseg_studio.project.trained import BrokenOff, TrainedModel
 from unseg_studio.segmenters import Segmenter
+from unseg_studio.segmenters.models import digest_in
 from unseg_studio.segmenters.training import Trainable, TrainingStep
 from unseg_studio.widgets.layout import column
 from unseg_studio.widgets.model_box import ModelChoice
@@ -220,12 +221,8 @@ class Trainings(QObject):
 
     def _on_trained(self, segmenter: Segmenter) -> None:
         self.trained.emit(segmenter)
-        name = next((c.name for c in self.choices() if c.digest == _digest_of(segmenter)), "")
+        name = next((c.name for c in self.choices() if c.digest == digest_in(segmenter)), "")
         self.said.emit(Message(
             f"The project has a new model, {name!r}; Clusters > Model uses it on the open image.",
             grade="info",
         ))  # fmt: skip
-
-
-def _digest_of(segmenter: Segmenter) -> str:
-    return str(getattr(segmenter, "model", ""))

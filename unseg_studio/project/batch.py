@@ -26,6 +26,7 @@ from unseg_studio.project.project import Project
 from unseg_studio.project.proposal import Answer, Crew, about, labels_of
 from unseg_studio.project.workers import Worker, WorkerGoneError
 from unseg_studio.segmenters import Segmenter, resolve_device
+from unseg_studio.segmenters.models import digest_in
 
 MOST_PROCESSES = 8
 """Where nobody says how many: each holds the libraries, the network and an image in memory."""
@@ -180,7 +181,7 @@ def _kept(project: Project, segmenter: Segmenter, answer: Answer) -> Outcome:
 
 def _cut(project: Project, segmenter: Segmenter, image: int) -> None:
     """Clusters that were split in the gallery are so in later images, too."""
-    digest = getattr(segmenter, "model", "")
+    digest = digest_in(segmenter)
     trained = next((model for model in project.trained.all() if model.digest == digest), None)
     if trained is None or not project.trained.naming(digest).cuts:
         return

@@ -32,7 +32,7 @@ from unseg_studio.project.entries import ImageEntry
 from unseg_studio.project.fingerprint import fingerprint
 from unseg_studio.project.proposal import Answer, Labels, about
 from unseg_studio.segmenters import Segmenter
-from unseg_studio.segmenters.models import kept
+from unseg_studio.segmenters.models import digest_in, kept
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -67,7 +67,7 @@ class ClusterCrew:
     """
 
     def __init__(self, address: str, segmenter: Segmenter, device: str) -> None:
-        digest = getattr(segmenter, "model", "")
+        digest = digest_in(segmenter)
         model = kept(digest).to_bytes() if digest else b""
         self._address = address_of(address)
         self._how = segmenter, device

@@ -100,8 +100,8 @@ class Database:
         with self._guard, _explained(self.path):
             yield self._reader
 
-    def write(self, job: Callable[[Connection], T]) -> T:
-        """Do a job in one transaction; where the file does not take it, in memory.
+    def require_writable(self) -> None:
+        """Refuse what would change the file.
 
         Raises
         ------
@@ -113,6 +113,16 @@ class Database:
                 f"{self.path.name} is open for reading only, so nothing can be changed. "
                 "Save a copy and work on that."
             )
+
+    def write(self, job: Callable[[Connection], T]) -> T:
+        """Do a job in one transaction; where the file does not take it, in memory.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the project is only read.
+        """
+        self.require_writable()
         if not self.is_in_memory:
             try:
                 self._require_there()

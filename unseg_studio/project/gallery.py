@@ -201,7 +201,7 @@ class Gallery:
         entry, naming = self.project.image(finding.image), self.naming
         try:
             image = _read(entry, finding)
-            labels = self.project.clusters(finding)
+            labels = self.project.found.labels(finding)
         except (ValueError, OSError) as error:
             for id_ in ids:
                 yield Thumbnail(id_, finding.image, None, about(entry, str(error)))
@@ -252,7 +252,7 @@ class Gallery:
             entry = self.project.image(image)
             try:
                 features = features_of(_read(entry, finding), BUNDLED)
-                labels = self.project.clusters(finding)
+                labels = self.project.found.labels(finding)
                 wanted = _ids_of(naming, finding, members)
                 places.append(places_of(features, labels, wanted, seed=number))
             except (ValueError, OSError) as error:
@@ -328,12 +328,12 @@ class Gallery:
         """
         naming, n_open = self.naming, 0
         for image in self.project.open_images:
-            finding = self.project.finding(self.model.digest, image)
+            finding = self.project.found.one(self.model.digest, image)
             if finding is None or not self._follows(finding, accepted=accepted):
                 continue
             shown = _shown(naming, finding)
             if shown != _now(finding):
-                self.project.follow_open(self.model.digest, finding, shown)
+                self.project.found.follow_open(self.model.digest, finding, shown)
                 n_open += 1
         return n_open
 
@@ -345,7 +345,7 @@ class Gallery:
         ValueError, OSError
             If it has to be cut and cannot be read.
         """
-        finding = self.project.finding(self.model.digest, image)
+        finding = self.project.found.one(self.model.digest, image)
         if finding is not None:
             self._follow(finding)
 
@@ -353,7 +353,7 @@ class Gallery:
         naming, digest = self.naming, self.model.digest
         shown = _shown(naming, finding)
         if shown != _now(finding):
-            if not self.project.follow(digest, finding, shown):
+            if not self.project.found.follow(digest, finding, shown):
                 return
             finding = replace(finding, shown=shown)
         cuts = _uncut(naming, finding)
@@ -362,12 +362,12 @@ class Gallery:
         finding = self._cut(naming, finding, cuts)
         shown = _shown(naming, finding)
         if shown != _now(finding):
-            self.project.follow(digest, finding, shown)
+            self.project.found.follow(digest, finding, shown)
 
     def _cut(self, naming: Naming, finding: Finding, cuts: Sequence[Cut]) -> Finding:
         """Divide clusters of an image as others were; every part is shown as before."""
         image = _read(self.project.image(finding.image), finding)
-        labels = self.project.clusters(finding)
+        labels = self.project.found.labels(finding)
         for cut in cuts:
             lead = lead_of(features_of(image, cut.backbone), cut)
             wholes = {id_: naming.whole(id_, finding.parts) for id_ in finding.areas}
@@ -381,26 +381,26 @@ class Gallery:
                 parts={**finding.parts, **{part: wholes[id_] for id_, part in pieces.items()}},
                 shown={**now, **{part: now[id_] for id_, part in pieces.items()}},
             )
-        self.project.set_clusters(self.model.digest, finding, labels)
+        self.project.found.keep(self.model.digest, finding, labels)
         return finding
 
     # What there is
 
     def adopt(self) -> Course:
         """Take up proposals of the model that an earlier version of the program has kept."""
-        known = {finding.image for finding in self.project.findings(self.model.digest)}
+        known = {finding.image for finding in self.project.found.all(self.model.digest)}
         images = sorted(self.project.made_by(self.model.segmenter) - known)
         for number, image in enumerate(images):
             problem = ""
             try:
-                self.project.adopt(self.model.digest, image)
+                self.project.found.adopt(self.model.digest, image)
             except (ValueError, OSError) as error:
                 problem = about(self.project.image(image), str(error))
             yield Progress(number + 1, len(images), problem)
 
     def _found(self) -> tuple[Finding, ...]:
         """What is known of every image that is not rejected."""
-        found = self.project.findings(self.model.digest)
+        found = self.project.found.all(self.model.digest)
         return tuple(f for f in found if self.project.image(f.image).status != "rejected")
 
 

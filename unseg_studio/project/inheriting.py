@@ -197,6 +197,6 @@ def inherit(
 def ancestor(project: Project, new: TrainedModel) -> TrainedModel | None:
     """The newest other model whose clusters have names, of the same method where there is one."""
     others = [m for m in project.trained.all() if m.digest != new.digest]
-    named = [model for model in others if project.trained.names(model.digest)]
+    named = [model for model in others if project.trained.naming(model.digest).names]
     own = [model for model in named if model.method == new.method]
     return next(reversed(own or named), None)

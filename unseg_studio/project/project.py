@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,11 @@ from unseg_studio.data import (
 )
 from unseg_studio.data.labels import clusters_in
 from unseg_studio.data.region import Connectivity
-from unseg_studio.document import Document, History, Record, State
-from unseg_studio.document.history import NAMES_OF_PROJECT, Step
+from unseg_studio.document import Document, Record, State
+from unseg_studio.document.history import NAMES_OF_PROJECT
 from unseg_studio.document.provenance import provenance
 from unseg_studio.document.values import categories_of, plain_categories
-from unseg_studio.project import accepted, database, findings, shelf
+from unseg_studio.project import accepted, database, shelf
 from unseg_studio.project.accepted import Annotations
 from unseg_studio.project.database import Connection, Database, ProjectError
 from unseg_studio.project.entries import (
@@ -49,12 +49,11 @@ from unseg_studio.project.entries import (
     require_status,
     update,
 )
-from unseg_studio.project.findings import Finding
 from unseg_studio.project.fingerprint import Fingerprinter, Found
+from unseg_studio.project.found import FoundClusters
+from unseg_studio.project.held import HeldDocuments
 from unseg_studio.project.journal import Journal
-from unseg_studio.project.naming import following
 from unseg_studio.project.relink import RelinkReport, found_again
-from unseg_studio.project.shelf import Shelf
 from unseg_studio.project.trained import TrainedModels
 from unseg_studio.project.writer import Writer
 from unseg_studio.segmenters import Segmenter, default_segmenter
@@ -91,16 +90,21 @@ class Project:
     def __init__(self, store: Database) -> None:
         self.events = ProjectEvents(self)
         self._database = store
-        self._shelves: dict[int, Shelf] = {}
-        self._documents: WeakValueDictionary[int, Document] = WeakValueDictionary()
         self._journals: WeakSet[Journal] = WeakSet()
         self._fingerprinter: Fingerprinter | None = None
         self._is_closed = False
+        self._entries: dict[int, ImageEntry] = {}
+        self._table: tuple[Category, ...] = ()
         self._guard = threading.Lock()  # of the entries, which `add_images` changes in its thread
-        self._records = threading.RLock()  # of documents, which follow names in another thread
         self._writer = Writer(store, self.events.trouble.emit)
         self.trained = TrainedModels(store, self._writer)
         """The models that were trained on its images."""
+        self._documents = HeldDocuments(store, self._writer)
+        self.found = FoundClusters(
+            store, self._writer, self._documents, self.trained,
+            entries=lambda: self._entries, table=lambda: self._table,
+        )  # fmt: skip
+        """What these models found in each of them."""
         try:
             with store.reading() as connection:
                 rows = read_rows(connection)
@@ -285,8 +289,7 @@ class Project:
         with self._guard:
             self._entries = {id_: e for id_, e in self._entries.items() if id_ not in gone}
         for id_ in gone:
-            self._shelves.pop(id_, None)
-            self._documents.pop(id_, None)
+            self._documents.forget(id_)
         self.events.images_changed.emit()
 
     def set_status(self, image_id: int, status: Status) -> None:
@@ -320,7 +323,7 @@ class Project:
         def put(connection: Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO thumbnails VALUES (?, ?)", (image_id, png))
 
-        self._require_writable()
+        self._database.require_writable()
         self.image(image_id)
         self._writer.submit(put)
         self._say(replace(self.image(image_id), has_thumbnail=True))
@@ -368,7 +371,7 @@ class Project:
 
     def set_categories(self, table: Sequence[Category]) -> None:
         """Replace the table; what other images use stays in it, and `trouble` says so."""
-        self._require_writable()
+        self._database.require_writable()
         self._take_over(None, tuple(table))
 
     # Documents
@@ -391,27 +394,26 @@ class Project:
         """
         entry = self.image(image_id)
         image = image or open_image(entry.file, entry.plane)
-        with self._records:
-            self.flush()
-            found = shelf.take(self._database, image_id, image, categories=self._table)
-            record = found.record if found else shelf.fresh_record(image, self._table)
-            document = Document(
-                image, state=record.state, history=History(record.steps, record.n_done)
-            )
-            self._shelves[image_id] = Shelf(image_id, record if found else None)
-            self._watch(image_id, document)
-        self._provide(record.state.segmenter)
+        document, notes = self._documents.take(image_id, image, categories=self._table)
+        self._share_categories(image_id, document)
+        self._provide(document.segmenter)
         if not self.read_only:  # a batch has said the size, but nothing of pixels in micrometres
             self._keep_entry(entry.seen(image))
-        for note in found.notes if found else ():
+        for note in notes:
             self.events.trouble.emit(f"{entry.name}: {note}")
         return document
 
+    @property
+    def open_images(self) -> tuple[int, ...]:
+        """Images whose documents somebody holds."""
+        return self._documents.images
+
     def journal(self, document: Document, image_id: int) -> Journal:
         """Keep everything that happens to a document from now on; close it when that ends."""
-        self._require_writable()
+        self._database.require_writable()
         self.image(image_id)
-        self._watch(image_id, document)
+        if self._documents.hold(image_id, document):
+            self._share_categories(image_id, document)
         journal = Journal(document, partial(self._keep, image_id))
         self._journals.add(journal)
         return journal
@@ -432,7 +434,7 @@ class Project:
         seconds : float
             Time spent on it that was not added before.
         """
-        self._require_writable()
+        self._database.require_writable()
         entry, record = self.image(image_id), document.record
         entry = replace(entry.seen(document.image), status="done", seconds=entry.seconds + seconds)
 
@@ -443,7 +445,7 @@ class Project:
             )
             update(connection, entry)
 
-        self._submit_record(image_id, record, put)
+        self._documents.put(image_id, record, put)
         self._say(entry)
 
     def proposed(
@@ -481,12 +483,14 @@ class Project:
         bool
             False where a person has worked on the image: nothing was changed.
         """
-        self._require_writable()
+        self._database.require_writable()
         entry = self.image(image_id)
         if entry.status not in ("new", "proposed") or self._has_steps(image_id):
             return False
         plain = self._as_state(proposal, segmenter)
-        state, note = self._with_names(image_id, plain, doubts)
+        state, note = self.found.named(image_id, plain, doubts)
+        if isinstance(proposal, Document):
+            proposal.follow_names(state)
         entry = replace(
             entry,
             size=state.proposal.shape,
@@ -500,21 +504,9 @@ class Project:
             update(connection, entry)
             note(connection)
 
-        self._submit_record(image_id, Record(state), put)
+        self._documents.put(image_id, Record(state), put)
         self._say(entry)
         return True
-
-    def name_clusters(self, image_id: int, document: Document) -> None:
-        """Call what a trained model has found in a document what it is called in all images.
-
-        Where clusters of the image have names already, these stay.
-        """
-        if not getattr(document.segmenter, "model", "") or not document.state.named.is_empty:
-            return
-        self._require_writable()
-        state, note = self._with_names(image_id, document.state, None)
-        document.follow_names(state)
-        self._submit_record(image_id, document.record, note)
 
     def made_by(self, segmenter: Segmenter) -> frozenset[int]:
         """Images that were segmented last with exactly this method and these parameters."""
@@ -580,19 +572,15 @@ class Project:
 
     # How it is done
 
-    def _require_writable(self) -> None:
-        if self.read_only:
-            self._database.write(lambda _connection: None)
-
     def _write_now(self, job: Callable[[Connection], T]) -> T:
-        self._require_writable()
+        self._database.require_writable()
         return self._writer.run(job)
 
     def _change(self, image_id: int, **changes: object) -> None:
         self._keep_entry(replace(self.image(image_id), **changes))  # type: ignore[arg-type]
 
     def _keep_entry(self, entry: ImageEntry) -> None:
-        self._require_writable()
+        self._database.require_writable()
         if entry != self._entries[entry.id]:
             self._writer.submit(lambda connection: update(connection, entry))
             self._say(entry)
@@ -635,31 +623,10 @@ class Project:
         size = record.state.proposal.shape
         entry = replace(entry, size=size, status="in work" if by_person else entry.status)
         if entry == self._entries[image_id]:
-            return self._submit_record(image_id, record)
-        done = self._submit_record(image_id, record, lambda connection: update(connection, entry))
+            return self._documents.put(image_id, record)
+        done = self._documents.put(image_id, record, lambda connection: update(connection, entry))
         self._say(entry)
         return done
-
-    def _submit_record(
-        self,
-        image_id: int,
-        record: Record,
-        also: Callable[[Connection], object] = lambda _connection: None,
-    ) -> Future[None]:
-        with self._records:
-            for forgotten in self._shelves.keys() - {image_id, *self._documents}:
-                del self._shelves[forgotten]  # nobody has its document any more
-            place = self._shelves.setdefault(image_id, Shelf(image_id))
-
-            def put(connection: Connection) -> None:
-                place.put(connection, record)
-                also(connection)
-
-            def job() -> None:
-                self._database.write(put)
-                place.written = record
-
-            return self._writer.submit_bare(job)
 
     def _has_steps(self, image_id: int) -> bool:
         self.flush()
@@ -691,162 +658,6 @@ class Project:
             proposal=Mosaic.full(labels.shape, NOTHING).with_tiles(dict(enumerate(labels.tiles))),
         )
 
-    def _with_names(
-        self, image_id: int, state: State, doubts: Mapping[int, float] | None
-    ) -> tuple[State, Callable[[Connection], None]]:
-        """The clusters of a trained model are called what they were named once.
-
-        Also gives what writes down which clusters they were.
-        """
-        model = getattr(state.segmenter, "model", "")
-        clusters = findings.clusters_of(state.proposal)
-        areas = findings.areas_of(clusters) if model else {}
-        if not areas:
-            return state, partial(findings.forget, image=image_id)
-        naming = self.trained.naming(model)
-        if doubts is None:
-            doubts = findings.doubts_of(clusters, state.uncertainty)
-        shown = {id_: naming.shown(id_) for id_ in areas}
-        told = Finding(image_id, clusters.shape, areas, dict(doubts), shown=shown)
-        state = following(state, clusters, {id_: id_ for id_ in areas}, shown)
-        return state, lambda connection: findings.put(connection, model, told, clusters)
-
-    # Clusters that are named for all images
-
-    def findings(self, model: str) -> tuple[Finding, ...]:
-        """What a model found in each image that it proposed labels for, without the labels."""
-        self.flush()
-        with self._database.reading() as connection:
-            found = findings.all_of(connection, model)
-        return tuple(finding for finding in found if finding.image in self._entries)
-
-    def finding(self, model: str, image_id: int) -> Finding | None:
-        """What a model found in one image; None where it proposed nothing."""
-        self.flush()
-        with self._database.reading() as connection:
-            return findings.one_of(connection, model, image_id)
-
-    def clusters(self, finding: Finding) -> Mosaic:
-        """Which cluster each pixel of an image was proposed as.
-
-        Raises
-        ------
-        DamagedError
-            If that cannot be read.
-        """
-        with self._database.reading() as connection:
-            return findings.labels_of(connection, finding)
-
-    def set_clusters(self, model: str, finding: Finding, clusters: Mosaic) -> None:
-        """Keep other clusters of an image, such as after they were cut."""
-        self._write_now(lambda connection: findings.put(connection, model, finding, clusters))
-
-    def adopt(self, model: str, image_id: int) -> None:
-        """Keep the clusters of a proposal that was made when nobody kept them.
-
-        What a person has worked on is left out: ids of clusters may be others there by now.
-
-        Raises
-        ------
-        DamagedError
-            If it cannot be read.
-        """
-        taken = shelf.take_labels(self._database, image_id, categories=self._table)
-        if taken is None or taken.record.steps:
-            return
-        naming = self.trained.naming(model)
-        meant = {name: id_ for id_, name in sorted(naming.names.items(), reverse=True) if name}
-        proposal = taken.record.state.proposal
-        for category, id_ in meant.items():
-            proposal = proposal.replaced(category, id_)
-        clusters = findings.clusters_of(proposal)
-        areas = findings.areas_of(clusters)
-        shown = {id_: naming.shown(id_) for id_ in areas}
-        if areas:
-            told = Finding(image_id, clusters.shape, areas, shown=shown)
-            self.set_clusters(model, told, clusters)
-
-    def is_open(self, image_id: int) -> bool:
-        """Say whether somebody holds the document of an image."""
-        return image_id in self._documents
-
-    @property
-    def open_images(self) -> tuple[int, ...]:
-        """All of those."""
-        return tuple(sorted(self._documents))
-
-    def follow(self, model: str, finding: Finding, shown: Mapping[int, int]) -> bool:
-        """Show the clusters of an image under other ids, in one transaction.
-
-        Parameters
-        ----------
-        model : str
-            Whose clusters they are; where the image was segmented by another one since, nothing
-            but the note about it changes.
-        finding : Finding
-            Of the image, as it is kept.
-        shown : mapping of int to int
-            Cluster -> id, of all that are in the image.
-
-        Returns
-        -------
-        bool
-            False where its document is open; then it is for `follow_open`.
-
-        Raises
-        ------
-        DamagedError, OSError
-            If its labels cannot be read, or the file not written.
-        """
-        with self._records:
-            if self.is_open(finding.image):
-                return False
-            self._shelves.pop(finding.image, None)
-            self._write_now(lambda connection: self._follow(connection, model, finding, shown))
-        return True
-
-    def follow_open(self, model: str, finding: Finding, shown: Mapping[int, int]) -> None:
-        """The same for an image whose document is open, in the thread of that document."""
-        document = self._documents.get(finding.image)
-        if document is None:
-            self.follow(model, finding, shown)
-            return
-        clusters, told = self.clusters(finding), replace(finding, shown=dict(shown))
-        if getattr(document.segmenter, "model", "") == model:
-            document.follow_names(following(document.state, clusters, finding.shown, shown))
-        record = document.record
-
-        def put(connection: Connection) -> None:
-            self._accept_again(connection, finding.image, record.state.shown)
-            findings.tell(connection, told)
-
-        self._submit_record(finding.image, record, put)
-
-    def _follow(
-        self, connection: Connection, model: str, finding: Finding, shown: Mapping[int, int]
-    ) -> None:
-        taken = shelf.take_labels(self._database, finding.image, categories=self._table)
-        findings.tell(connection, replace(finding, shown=dict(shown)))
-        if taken is None or getattr(taken.record.state.segmenter, "model", "") != model:
-            return
-        record, clusters = taken.record, findings.labels_of(connection, finding)
-        state = following(record.state, clusters, finding.shown, shown)
-        if state is record.state:
-            return
-        steps, n_done = record.steps, record.n_done
-        if steps:  # undo goes on from here
-            step = Step.between(NAMES_OF_PROJECT, record.state, state)
-            steps, n_done = (*steps[:n_done], step), n_done + 1
-        Shelf(finding.image, record).put(connection, Record(state, steps, n_done))
-        self._accept_again(connection, finding.image, state.shown)
-
-    def _accept_again(self, connection: Connection, image_id: int, labels: Mosaic) -> None:
-        """Of an image that is done, what was accepted follows, too."""
-        entry = self._entries.get(image_id)
-        kept = accepted.take(self._database, image_id)
-        if entry is not None and entry.status == "done" and kept is not None:
-            accepted.put(connection, image_id, labels, made=kept[1])
-
     def _provide(self, segmenter: Segmenter) -> None:
         """Have the model that a segmenter needs; without it the labels are there all the same."""
         try:
@@ -856,10 +667,7 @@ class Project:
 
     # The table of categories, in step with all documents
 
-    def _watch(self, image_id: int, document: Document) -> None:
-        if self._documents.get(image_id) is document:
-            return
-        self._documents[image_id] = document
+    def _share_categories(self, image_id: int, document: Document) -> None:
         document.share_categories(self._table)
         document.events.categories_changed.connect(partial(self._take_over, image_id))
 
@@ -873,7 +681,7 @@ class Project:
         if not self.read_only:
             text = json.dumps(plain_categories(self._table))
             self._writer.submit(partial(_write_categories, text=text))
-        for document in list(self._documents.values()):
+        for document in self._documents:
             document.share_categories(self._table)
         self.events.categories_changed.emit(self._table)
         if kept:

@@ -110,7 +110,7 @@ def train_on(
 def _inherit(project: Project, trained: TrainedModel, device: str) -> None:
     """Names survive; where they cannot, the gallery offers them again."""
     old = ancestor(project, trained)
-    if old is None or project.trained.names(trained.digest):
+    if old is None or project.trained.naming(trained.digest).names:
         return
     with suppress(ValueError, OSError):
         for _ in inherit(project, old, trained, device=device):

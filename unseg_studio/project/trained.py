@@ -12,7 +12,7 @@ from unseg_studio.project.database import Connection, Database
 from unseg_studio.project.naming import FIRST_PART, IGNORED, Naming
 from unseg_studio.project.writer import Writer
 from unseg_studio.segmenters import Segmenter, make_segmenter
-from unseg_studio.segmenters.models import Model, keep, of_bytes, told_in
+from unseg_studio.segmenters.models import Model, digest_in, keep, of_bytes, told_in
 from unseg_studio.segmenters.training import parameters_of
 
 __all__ = ["IGNORED", "TrainedModel", "TrainedModels"]
@@ -146,7 +146,7 @@ class TrainedModels:
         ValueError
             If it is damaged.
         """
-        digest = getattr(segmenter, "model", "")
+        digest = digest_in(segmenter)
         if digest and any(known.digest == digest for known in self.all()):
             keep(self.model(digest))
 
@@ -186,18 +186,6 @@ class TrainedModels:
         self._do("DELETE FROM trainings WHERE method = ?", (method,))
 
     # Naming once
-
-    def names(self, digest: str) -> dict[int, int]:
-        """Category, or `IGNORED`, of each cluster id of a model that was named."""
-        query = "SELECT cluster, category FROM names WHERE model = ?"
-        with self._database.reading() as connection:
-            return dict(connection.execute(query, (digest,)).fetchall())
-
-    def set_name(self, digest: str, cluster: int, category: int | None) -> None:
-        """Say which category a cluster is in all images; None: none yet."""
-        self._do("DELETE FROM names WHERE model = ? AND cluster = ?", (digest, cluster))
-        if category is not None:
-            self._do("INSERT INTO names VALUES (?, ?, ?)", (digest, cluster, category))
 
     def naming(self, digest: str) -> Naming:
         """All that was said of the clusters of a model: names, merged ones, cuts."""

@@ -200,6 +200,11 @@ def _facts_of(data: bytes, name: str) -> dict[str, Any]:
 # Models on this machine, by their digest
 
 
+def digest_in(segmenter: object) -> str:
+    """The digest of the model that a segmenter uses; empty where it learns from each image."""
+    return str(getattr(segmenter, "model", ""))
+
+
 def keep(model: Model) -> str:
     """Put a model where every process of this machine finds it, and say its digest.
 

@@ -78,9 +78,6 @@ MOST_PARTS = 24
 IMAGES_IN_GROUP = 8
 """At least, as a mean; so few images have fewer groups."""
 
-ONLY_FOR_USE = ("model", "levels", "strict", "seed")
-"""Parameters that may differ from those that a model was learned with."""
-
 PARTED = 12
 """Clusters of an image whose parts are clustered over all images, where the background is, too."""
 
