@@ -10,6 +10,26 @@ import typer
 
 bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 
+RESULTS = Path("out/bench")
+"""Where tables and pictures go, if nothing else is said."""
+
+Data = Annotated[
+    Path, typer.Option(help="Folder of image sets: each with images, masks and a MANIFEST.json.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for what is written.")]
+Sets = Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets.")]
+Methods = Annotated[str | None, typer.Option(metavar="A,B", help="Only these methods.")]
+OfEachSet = Annotated[int | None, typer.Option(help="Of each set at most.", min=1)]
+Seed = Annotated[int, typer.Option(help="Of all random numbers.", min=0)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Proposer = Annotated[
+    str | None, typer.Option(help="What proposes; the window's first one if not given.")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="A little of it, to see it work.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on where a run into this folder was stopped.")
+]
+
 
 @bench.callback()
 def _common() -> None:
@@ -25,10 +45,8 @@ def latency(
     size: Annotated[
         int | None, typer.Option(help="On so many pixels in height and width.", min=64, max=20_000)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    method: Annotated[
-        str | None, typer.Option(help="What proposes; the window's first one if not given.")
-    ] = None,
+    device: Device = "auto",
+    method: Proposer = None,
     k_less: Annotated[bool, typer.Option("--k-less", help="Without a number of clusters.")] = False,
 ) -> None:
     """How soon labels follow a random hand, and how long each verb holds the window."""
@@ -61,9 +79,7 @@ def large(
 def cluster(
     images: Annotated[int, typer.Option(help="How many.", min=2, max=1000)] = 12,
     repeats: Annotated[int, typer.Option(help="How often, in turn.", min=1, max=100)] = 5,
-    method: Annotated[
-        str | None, typer.Option(help="What proposes; the window's first one if not given.")
-    ] = None,
+    method: Proposer = None,
 ) -> None:
     """How much sooner two workers of a Dask cluster on this machine are done than one."""
     from unseg_studio.bench.cluster import run_cluster
@@ -91,23 +107,16 @@ def export(
 
 @bench.command()
 def scribbles(
-    data: Annotated[
-        Path,
-        typer.Option(help="Folder of image sets: each with images, masks and a MANIFEST.json."),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(
-        "out/bench"
-    ),
-    sets: Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets.")] = None,
-    methods: Annotated[str | None, typer.Option(metavar="A,B", help="Only these methods.")] = None,
-    images: Annotated[int | None, typer.Option(help="Of each set at most.", min=1)] = None,
+    data: Data,
+    out: Out = RESULTS,
+    sets: Sets = None,
+    methods: Methods = None,
+    images: OfEachSet = None,
     rounds: Annotated[int | None, typer.Option(help="7 where not given.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    quick: Annotated[bool, typer.Option("--quick", help="A few images, to see it work.")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where a run into this folder was stopped.")
-    ] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quick: Quick = False,
+    resume: Resume = False,
 ) -> None:
     """How good the scribbles are: a robot that draws, other methods beside ours."""
     from unseg_studio.bench.plan import Plan
@@ -119,27 +128,20 @@ def scribbles(
 
 @bench.command()
 def unsupervised(
-    data: Annotated[
-        Path,
-        typer.Option(help="Folder of image sets: each with images, masks and a MANIFEST.json."),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(
-        "out/bench"
-    ),
-    sets: Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets.")] = None,
-    methods: Annotated[str | None, typer.Option(metavar="A,B", help="Only these methods.")] = None,
-    images: Annotated[int | None, typer.Option(help="Of each set at most.", min=1)] = None,
+    data: Data,
+    out: Out = RESULTS,
+    sets: Sets = None,
+    methods: Methods = None,
+    images: OfEachSet = None,
     seeds: Annotated[
         int | None, typer.Option(help="Of random numbers; 3 where not given.", min=1)
     ] = None,
     slow_images: Annotated[
         int, typer.Option(help="Of each set at most, for slow methods.", min=1)
     ] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    quick: Annotated[bool, typer.Option("--quick", help="A few images, to see it work.")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where a run into this folder was stopped.")
-    ] = False,
+    device: Device = "auto",
+    quick: Quick = False,
+    resume: Resume = False,
 ) -> None:
     """How good proposals are without a single label: other methods beside ours."""
     from unseg_studio.bench.unsupervised import run_unsupervised
@@ -152,25 +154,18 @@ def unsupervised(
 
 @bench.command()
 def project(
-    data: Annotated[
-        Path,
-        typer.Option(help="Folder of image sets: each with images, masks and a MANIFEST.json."),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(
-        "out/bench"
-    ),
-    sets: Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets.")] = None,
+    data: Data,
+    out: Out = RESULTS,
+    sets: Sets = None,
     method: Annotated[
         list[str] | None,
         typer.Option(help="Can be repeated; with parameters: multilevel:levels=image,strict=yes."),
     ] = None,
-    images: Annotated[int | None, typer.Option(help="Of each set at most.", min=1)] = None,
+    images: OfEachSet = None,
     seeds: Annotated[int, typer.Option(help="Of each method.", min=1)] = 3,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    quick: Annotated[bool, typer.Option("--quick", help="A few images, to see it work.")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where a run into this folder was stopped.")
-    ] = False,
+    device: Device = "auto",
+    quick: Quick = False,
+    resume: Resume = False,
 ) -> None:
     """How good one set of clusters for many images is, and what learning it costs."""
     from unseg_studio.bench.projects import ProjectPlan, run_projects
@@ -184,14 +179,12 @@ def carry(
     data: Annotated[
         Path, typer.Option(help="Folder of sets that are sequences, each with images and masks.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(
-        "out/bench"
-    ),
-    sets: Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets.")] = None,
-    methods: Annotated[str | None, typer.Option(metavar="A,B", help="Only these methods.")] = None,
-    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    quick: Annotated[bool, typer.Option("--quick", help="A few planes, to see it work.")] = False,
+    out: Out = RESULTS,
+    sets: Sets = None,
+    methods: Methods = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quick: Quick = False,
 ) -> None:
     """How good labels are that are carried from one plane of a sequence to the others."""
     from unseg_studio.bench.carrying import CarryPlan, run_carry
@@ -201,14 +194,11 @@ def carry(
 
 @bench.command()
 def fit(
-    data: Annotated[
-        Path,
-        typer.Option(help="Folder of image sets: each with images, masks and a MANIFEST.json."),
-    ],
+    data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")] = Path(
         "out/bench/embedding.npz"
     ),
-    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    seed: Seed = 0,
     steps: Annotated[int, typer.Option(help="How many.", min=0)] = 2000,
 ) -> None:
     """Fit the embedding of features again, on the half of each set that is never played."""
