@@ -19,17 +19,26 @@ with a narrow network, warm-started by every stroke.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
+from unseg_studio.features.capture import CaptureShelf, Recorder, rounded_convolutions
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import losses
 from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device
+from unseg_studio.segmenters.iterations import (
+    Ending,
+    Iteration,
+    Iterations,
+    Pace,
+    Shown,
+    Weighting,
+    winners,
+)
 from unseg_studio.segmenters.learned import model_param
 from unseg_studio.segmenters.models import Model, kept
 from unseg_studio.segmenters.reference import ReferenceLearner, ReferenceScorer, weights_of
@@ -40,13 +49,11 @@ from unseg_studio.segmenters.response import (
     seeded_network,
     unit_of,
 )
+from unseg_studio.segmenters.sgd import SGD
 from unseg_studio.segmenters.training import Album, TrainingStep, train
 
 WARM_SHARE = 0.25
 """Part of `iterations` that a stroke may take: the network has been trained already."""
-
-RESTING = 1e-3
-"""Labels rest when a smaller part of the pixels than this changes its label in an iteration."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class DiffCluster:
             "iterations": 1000,
             "size": 0,
             "patience": 0,
+            "precision": "exact",
         },
     }
 
@@ -105,11 +113,15 @@ class DiffCluster:
     )
     size: int = param(
         160, "Working size", "Longer side while optimising; 0 takes the image's own.", low=0,
-        high=4096, step=16, unit="px", advanced=True,
+        high=4096, step=16, unit="px", advanced=True, is_working_size=True,
     )  # fmt: skip
     patience: int = param(
         6, "Patience", "Go on when the labels rest for this many iterations; 0: as published, only "
         "the fewest clusters end a run.", low=0, high=1000, step=1, advanced=True,
+    )  # fmt: skip
+    precision: str = param(
+        "fast", "Precision", "On CUDA, fast convolutions round their factors to 10 bits (TF32); "
+        "exact ones take longer.", choices=("fast", "exact"), advanced=True,
     )  # fmt: skip
     seed: int = param(
         0, "Seed", "The same seed gives the same labels.", low=0, high=2**31 - 1, step=1,
@@ -124,6 +136,11 @@ class DiffCluster:
                 f"{self.name}: min_clusters is {self.min_clusters}, max_clusters is "
                 f"{self.max_clusters}; the fewest clusters cannot be more than the most."
             )
+
+    @property
+    def is_rounded(self) -> bool:
+        """Convolutions may round on devices where that is faster."""
+        return self.precision == "fast"
 
     @property
     def is_pyramid(self) -> bool:
@@ -150,29 +167,12 @@ class DiffCluster:
         return ReferenceScorer(self, weights_of(self, model), device)
 
 
-@dataclass
-class Rest:
-    """Counts for how many iterations the labels have rested."""
-
-    patience: int
-    quiet: int = 0
-    last: torch.Tensor | None = field(default=None, repr=False)
-
-    def is_reached(self, labels: torch.Tensor) -> bool:
-        """Take the labels of an iteration and say whether they have rested long enough."""
-        if self.patience and self.last is not None:
-            churn = (labels != self.last).float().mean().item()
-            self.quiet = self.quiet + 1 if churn < RESTING else 0
-        self.last = labels
-        return bool(self.patience) and self.quiet >= self.patience
-
-
 @dataclass(frozen=True, eq=False)
 class Memory:
     """Where an optimisation stands; small, since the network is."""
 
     weights: dict[str, Any]
-    momentum: dict[str, Any]
+    momentum: list[torch.Tensor]
     channels: dict[int, int]
     response: torch.Tensor | None
     n_done: int
@@ -187,17 +187,20 @@ class DiffClusterFit:
         image: Image,
         device: torch.device,
         weights: Mapping[str, torch.Tensor] | None = None,
+        *,
+        pace: Pace | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
-        self._segmenter = segmenter
-        self._image = image
+        self._segmenter, self._image, self._device = segmenter, image, device
         # References and images may differ in their channels; what people see has always three.
         unit = image.unit if weights is None else unit_of(image.rgb)
         self._levels = pyramid(segmenter, unit, device)
         self._final = final_plane(segmenter, unit, device)
         self._net = seeded_network(unit.shape[2], segmenter, device)
-        self._optimiser = torch.optim.SGD(
-            self._net.parameters(), lr=segmenter.learning_rate, momentum=0.9
-        )
+        self._descent = SGD(self._net.parameters(), segmenter.learning_rate)
+        self._pace, self._recorder = pace or Pace.of(device), recorder
+        self._ready: CaptureShelf[Iterations] = CaptureShelf()
+        self._note, self._is_said = "", False
         self._channels: dict[int, int] = {}
         self._response: torch.Tensor | None = None
         self._n_done = 0
@@ -215,23 +218,25 @@ class DiffClusterFit:
         if self._response is not None:
             yield self._estimate(self._response, 0, total, loss)
         for level, budget in zip(self._levels, plan, strict=False):
-            for response, loss in self._optimise(level, budget, scribbles):
-                done += 1
-                yield self._estimate(response, done, total, loss)
-        yield self._estimate(self._last_pass(), done, total, loss, is_last=True)
+            before = done
+            for shown in self._optimise(level, budget, scribbles):
+                done, loss = before + shown.number + 1, shown.loss
+                yield self._estimate(shown.response, done, total, loss)
+        last = self._estimate(self._last_pass(), done, total, loss, is_last=True)
+        yield replace(last, note=self._unsaid())
 
     def memory(self) -> object:
         """Weights, momentum and channels as they are now; see `Fit.memory`."""
-        momentum = copy.deepcopy(self._optimiser.state_dict())
-        channels = dict(self._channels)
-        return Memory(self._weights(), momentum, channels, self._response, self._n_done)
+        weights = {name: tensor.clone() for name, tensor in self._net.state_dict().items()}
+        momentum, channels = self._descent.momentum(), dict(self._channels)
+        return Memory(weights, momentum, channels, self._response, self._n_done)
 
     def recall(self, memory: object) -> None:
         """Take everything back that an earlier moment had; see `Fit.recall`."""
         if not isinstance(memory, Memory):
             raise TypeError(f"A memory of DiffCluster is needed, not {type(memory).__name__}.")
         self._net.load_state_dict(memory.weights)
-        self._optimiser.load_state_dict(copy.deepcopy(memory.momentum))
+        self._descent.recall(memory.momentum)
         self._channels = dict(memory.channels)
         self._response, self._n_done = memory.response, memory.n_done
 
@@ -242,43 +247,40 @@ class DiffClusterFit:
             budget = max(budget - self._n_done, budget * WARM_SHARE)
         return [max(1, round(budget * level.share)) for level in self._levels]
 
-    def _optimise(
-        self, level: Level, budget: int, scribbles: Scribbles
-    ) -> Iterator[tuple[torch.Tensor, float]]:
-        """The loop of the paper at one resolution: (response, loss) of every iteration."""
-        segmenter, targets = self._segmenter, self._targets(scribbles, level)
-        fewest, rest, kept = self._fewest(scribbles), Rest(segmenter.patience), None
-        for _ in range(budget):
-            response = self._net(level.image)[0].permute(1, 2, 0).contiguous()
-            labels = response.detach().argmax(dim=2)
-            n_labels = int(torch.unique(labels).numel())
-            if kept and n_labels < fewest:
-                self._go_back(kept)
-                return
-            kept = self._weights() if segmenter.patience else None
-            loss = losses.objective(response, labels, targets, mu=segmenter.mu, nu=segmenter.nu)
-            self._step(loss)
-            self._n_done += 1
-            self._response = response.detach().permute(2, 0, 1)
-            yield self._response, loss.item()
-            if rest.is_reached(labels) or (not segmenter.patience and n_labels <= fewest):
-                return
+    def _optimise(self, level: Level, budget: int, scribbles: Scribbles) -> Iterator[Shown]:
+        """The loop of the paper at one resolution."""
+        ending = Ending(self._fewest(scribbles), self._segmenter.patience)
+        targets, is_scribbled = self._targets(scribbles, level), bool(self._channels)
+        # Of one image, so the level and the terms of the objective are all that differs.
+        key = (level.shape, is_scribbled)
+        ready = self._ready.get(key, lambda: self._iterations(level, is_scribbled=is_scribbled))
+        before = self._n_done
+        for shown in ready.run(budget, targets, ending):
+            self._n_done, self._response = before + shown.number + 1, shown.response
+            yield shown
 
-    def _step(self, loss: torch.Tensor) -> None:
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step()
+    def _iterations(self, level: Level, *, is_scribbled: bool) -> Iterations:
+        segmenter, pace = self._segmenter, self._pace
+        weighting = Weighting(
+            segmenter.mu, segmenter.nu, segmenter.max_clusters, is_scribbled, segmenter.is_rounded
+        )
+        iteration = Iteration(self._net, self._descent, level, weighting=weighting, pace=pace)
+        made = Iterations(iteration, self._device, pace=pace, recorder=self._recorder)
+        self._note = self._note or made.note
+        return made
 
-    def _weights(self) -> dict[str, Any]:
-        return {name: tensor.clone() for name, tensor in self._net.state_dict().items()}
-
-    def _go_back(self, weights: dict[str, Any]) -> None:
-        """Take older weights, and forget the momentum that led away from them."""
-        self._net.load_state_dict(weights)
-        self._optimiser.state.clear()
+    def _unsaid(self) -> str:
+        """Why iterations could not be recorded, the first time that somebody asks."""
+        if not self._note or self._is_said:
+            return ""
+        self._is_said = True
+        return self._note
 
     def _last_pass(self) -> torch.Tensor:
-        with torch.no_grad():
+        with (
+            torch.no_grad(),
+            rounded_convolutions(self._device, allowed=self._segmenter.is_rounded),
+        ):
             response: torch.Tensor = self._net(self._final)[0]
         return response
 
@@ -328,7 +330,7 @@ class DiffClusterFit:
     ) -> Estimate:
         """The channels that win somewhere or belong to a category, with their ids."""
         category_of = {channel: category for category, channel in self._channels.items()}
-        used = set(torch.unique(response.argmax(dim=0)).tolist()) | category_of.keys()
-        channels = sorted(used)
+        wins = winners(response.argmax(dim=0), len(response)).tolist()
+        channels = [i for i, is_used in enumerate(wins) if is_used or i in category_of]
         ids = tuple(category_of.get(i, FIRST_CLUSTER + i) for i in channels)
         return Estimate(response[channels], ids, step, total, loss, is_last)

@@ -9,12 +9,18 @@ UNSCRIBBLED = -1
 
 
 def objective(
-    response: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor, *, mu: float, nu: float
+    response: torch.Tensor,
+    labels: torch.Tensor,
+    targets: torch.Tensor | None,
+    *,
+    mu: float,
+    nu: float,
 ) -> torch.Tensor:
     """DiffCluster's objective: similarity + nu scribbles + mu continuity.
 
     Kim et al. 2020, equations 2 and 4, with means instead of sums as in the authors' code, so
-    that the weights do not depend on the size of the image.
+    that the weights do not depend on the size of the image. No value is asked for meanwhile, so
+    a device goes on.
 
     Parameters
     ----------
@@ -22,8 +28,8 @@ def objective(
         r', one score per cluster.
     labels : Tensor, (h, w) int64
         Its arg-max over the clusters.
-    targets : Tensor, (h, w) int64
-        Wanted cluster of scribbled pixels, `UNSCRIBBLED` elsewhere.
+    targets : Tensor or None, (h, w) int64
+        Wanted cluster of scribbled pixels, `UNSCRIBBLED` elsewhere; None: nothing is scribbled.
     mu, nu : float
         Weights of continuity and scribbles.
 
@@ -31,10 +37,9 @@ def objective(
     -------
     Tensor, () float32
     """
-    scribbled = targets != UNSCRIBBLED
-    if not bool(scribbled.any()):
+    if targets is None:
         return similarity(response, labels) + mu * continuity(response)
-    own = torch.where(scribbled, UNSCRIBBLED, labels)
+    own = torch.where(targets == UNSCRIBBLED, labels, UNSCRIBBLED)
     return (
         similarity(response, own) + nu * similarity(response, targets) + mu * continuity(response)
     )
@@ -46,12 +51,12 @@ def similarity(response: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     0 where no pixel has one.
     """
     rows, wanted = response.reshape(-1, response.shape[-1]), targets.reshape(-1)
-    has_target = wanted != UNSCRIBBLED
-    if not bool(has_target.all()):
-        rows, wanted = rows[has_target], wanted[has_target]
-    if not len(rows):
-        return response.new_zeros(())
-    return torch.nn.functional.cross_entropy(rows, wanted)
+    # On CUDA torch adds up the losses of rows in a single block, forwards and backwards.
+    how = "none" if rows.is_cuda else "sum"
+    missed = torch.nn.functional.cross_entropy(
+        rows, wanted, ignore_index=UNSCRIBBLED, reduction=how
+    )
+    return missed.sum() / (wanted != UNSCRIBBLED).sum().clamp_min(1)
 
 
 def continuity(response: torch.Tensor) -> torch.Tensor:

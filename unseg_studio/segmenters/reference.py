@@ -18,6 +18,7 @@ from unseg_studio.segmenters.models import Model
 from unseg_studio.segmenters.peers import ALONE, Peers
 from unseg_studio.segmenters.plan import Plan, Work
 from unseg_studio.segmenters.response import final_plane, pyramid, seeded_network, unit_of
+from unseg_studio.segmenters.sgd import SGD
 from unseg_studio.segmenters.training import TRAINING, Album, require_method
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ MOST_TIMES = 8
 
 COLOURS = 3
 """Channels of what people see."""
-
-MOMENTUM = "momentum_buffer"
 
 
 def weights_of(segmenter: DiffCluster, model: Model) -> dict[str, torch.Tensor]:
@@ -82,9 +81,7 @@ class ReferenceLearner:
         self._segmenter, self._album, self._device = segmenter, album, device
         self.total = self.plan(len(album)).total
         self._net = seeded_network(COLOURS, segmenter, device)
-        self._optimiser = torch.optim.SGD(
-            self._net.parameters(), lr=segmenter.learning_rate, momentum=0.9
-        )
+        self._descent = SGD(self._net.parameters(), segmenter.learning_rate)
         self._peers = ALONE
 
     def join(self, peers: Peers) -> None:
@@ -104,50 +101,39 @@ class ReferenceLearner:
         """One update by some of the references."""
         random = np.random.default_rng((self._segmenter.seed, number))
         drawn = self._album.drawn(TOGETHER, random)
-        self._optimiser.zero_grad(set_to_none=False)
+        gradients = [torch.zeros_like(weight) for weight in self._descent.parameters]
         total = torch.zeros((), device=self._device)
         for number, (_, rgb) in enumerate(drawn):
             if self._peers.has(number):
                 loss = self._loss(rgb) / len(drawn)
-                loss.backward()  # type: ignore[no-untyped-call]
+                own = torch.autograd.grad(loss, self._descent.parameters)
+                torch._foreach_add_(gradients, own)
                 total += loss.detach()
-        total = self._together(total)
-        self._optimiser.step()
+        # Loss and gradients of all images, where each peer has those of its own.
+        total, *gradients = self._peers.summed([total, *gradients])
+        self._descent.apply(gradients)
         return total.item()
-
-    def _together(self, total: torch.Tensor) -> torch.Tensor:
-        """Loss and gradients of all images, where each peer has those of its own."""
-        weights = [*self._net.parameters()]
-        total, *gradients = self._peers.summed(
-            [total, *(torch.zeros_like(w) if w.grad is None else w.grad for w in weights)]
-        )
-        for weight, gradient in zip(weights, gradients, strict=True):
-            weight.grad = gradient
-        return total
 
     def _loss(self, rgb: Rgb) -> torch.Tensor:
         level = pyramid(self._segmenter, unit_of(rgb), self._device)[-1]
         response = self._net(level.image)[0].permute(1, 2, 0).contiguous()
         labels = response.detach().argmax(dim=2)
-        nothing = torch.full_like(labels, losses.UNSCRIBBLED)
-        return losses.objective(response, labels, nothing, mu=self._segmenter.mu, nu=0.0)
+        return losses.objective(response, labels, None, mu=self._segmenter.mu, nu=0.0)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Weights, and the momentum of each."""
         weights = {f"{NETWORK}{name}": t for name, t in self._net.state_dict().items()}
-        return weights | {
-            f"{TRAINING}{name}": self._optimiser.state[weight][MOMENTUM]
-            for name, weight in self._net.named_parameters()
-            if MOMENTUM in self._optimiser.state[weight]
-        }
+        return weights | {f"{TRAINING}{name}": m for name, m in self._momenta().items()}
 
     def recall(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from these."""
         own = {n.removeprefix(NETWORK): t for n, t in tensors.items() if n.startswith(NETWORK)}
         self._net.load_state_dict(own)
-        for name, weight in self._net.named_parameters():
-            momentum = tensors[f"{TRAINING}{name}"].to(weight.device)
-            self._optimiser.state[weight][MOMENTUM] = momentum.clone()
+        self._descent.recall([tensors[f"{TRAINING}{name}"] for name in self._momenta()])
+
+    def _momenta(self) -> dict[str, torch.Tensor]:
+        names = (name for name, _ in self._net.named_parameters())
+        return dict(zip(names, self._descent.momenta, strict=True))
 
     def scorer(self) -> ReferenceScorer:
         """By the weights as they are now."""

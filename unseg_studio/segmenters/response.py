@@ -46,9 +46,18 @@ def seeded_network(
     with seeded(segmenter.seed):
         net = network(n_channels, segmenter)
     net = net.to(device).train()
-    if segmenter.is_pyramid:
+    if is_packed(segmenter, device):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
+
+
+def is_packed(segmenter: DiffCluster, device: torch.device | str) -> bool:
+    """Whether planes lie pixel after pixel.
+
+    That is faster on processors, rounded a little differently; and on the matrix units of CUDA.
+    Channel after channel is the layout whose rounding the published losses have.
+    """
+    return segmenter.is_pyramid or (segmenter.is_rounded and torch.device(device).type == "cuda")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,17 +83,18 @@ class Level:
 
 def pyramid(segmenter: DiffCluster, unit: Unit, device: torch.device) -> list[Level]:
     """Half the working size, then the working size; or the image, (H, W, C) in [0, 1], as it is."""
+    packed = is_packed(segmenter, device)
     if not segmenter.is_pyramid:
-        return [Level(_planes(unit).to(device), 1.0)]
+        return [Level(_planes(unit, device, packed=packed), 1.0)]
     half, whole = (_shrunk(unit, size) for size in (segmenter.size // 2, segmenter.size))
-    return [Level(_packed(half, device), 0.75), Level(_packed(whole, device), 0.25)]
+    sizes = zip((half, whole), (0.75, 0.25), strict=True)
+    return [Level(_planes(plane, device, packed=packed), share) for plane, share in sizes]
 
 
 def final_plane(segmenter: DiffCluster, unit: Unit, device: torch.device) -> torch.Tensor:
     """What the last forward pass sees of an image, (1, C, h, w)."""
-    if not segmenter.is_pyramid:
-        return _planes(unit).to(device)
-    return _packed(_shrunk(unit, FINAL_SIZE), device)
+    plane = _shrunk(unit, FINAL_SIZE) if segmenter.is_pyramid else unit
+    return _planes(plane, device, packed=is_packed(segmenter, device))
 
 
 def unit_of(rgb: Rgb) -> Unit:
@@ -101,11 +111,7 @@ def _shrunk(unit: Unit, size: int) -> Unit:
     return np.asarray(small).reshape(height, width, -1)
 
 
-def _planes(unit: Unit) -> torch.Tensor:
-    """(1, C, h, w), channel after channel: the layout whose rounding the published losses have."""
-    return torch.from_numpy(np.array(unit.transpose(2, 0, 1), order="C"))[None]
-
-
-def _packed(unit: Unit, device: torch.device) -> torch.Tensor:
-    """(1, C, h, w), pixel after pixel: faster on processors, rounded a little differently."""
-    return _planes(unit).to(device).contiguous(memory_format=torch.channels_last)
+def _planes(unit: Unit, device: torch.device, *, packed: bool) -> torch.Tensor:
+    """(1, C, h, w), channel after channel or, packed, pixel after pixel."""
+    planes = torch.from_numpy(np.array(unit.transpose(2, 0, 1), order="C"))[None].to(device)
+    return planes.contiguous(memory_format=torch.channels_last) if packed else planes
