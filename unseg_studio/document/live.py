@@ -115,8 +115,11 @@ class Live:
         labels = moment.onto(self.document.state)
         self.document.look_back(labels, moment.step, uncertainty=moment.uncertainty)
         self.document.report(
-            RunStatus("stopped", moment.step, moment.total, moment.loss, moment.n_labels)
-        )
+            RunStatus(
+                "stopped", moment.step, moment.total, moment.loss, moment.n_labels,
+                place=self.document.status.place,
+            )
+        )  # fmt: skip
 
     def go_on(self) -> None:
         """Optimise on from the moment that is shown."""
@@ -226,7 +229,8 @@ class Live:
         self._began = time.perf_counter()
         self._worker.submit(job)
         n_labels, told = self.document.status.n_labels, coarseness(self._sight)
-        self.document.report(RunStatus("preparing", n_labels=n_labels, message=told))
+        place = self.document.status.place
+        self.document.report(RunStatus("preparing", n_labels=n_labels, message=told, place=place))
 
     def _show(self, frame: Frame) -> None:
         self._owes_cold, self._memory = False, None
@@ -241,6 +245,7 @@ class Live:
                 n_labels=frame.n_labels,
                 seconds=time.perf_counter() - self._began,
                 message=" ".join(filter(None, (coarseness(frame.sight), frame.note))),
+                place=frame.place or self.document.status.place,
             )
         )
         if frame.is_last:
@@ -265,7 +270,8 @@ class Live:
             return
         n_labels = len(self.document.shown.areas.keys() - {NOTHING})
         seconds = time.perf_counter() - self._began
-        self.document.report(RunStatus("done", n_labels=n_labels, seconds=seconds))
+        place = self.document.status.place
+        self.document.report(RunStatus("done", n_labels=n_labels, seconds=seconds, place=place))
 
     def _report_failure(self, error: Exception) -> None:
         self._only_fills = False
@@ -274,6 +280,7 @@ class Live:
             n_labels=self.document.status.n_labels,
             seconds=time.perf_counter() - self._began,
             message=sentence(error),
+            place=self.document.status.place,
         )
         self.document.report(status)
 

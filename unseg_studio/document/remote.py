@@ -20,10 +20,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from unseg_studio.data import Image, Scribbles
+from unseg_studio.document.placed import PlacedFit
 from unseg_studio.document.scheduler import ClusterError, address_of, connected, large_messages
+from unseg_studio.features.devices import Place
 from unseg_studio.features.lazy_torch import torch
-from unseg_studio.segmenters import Estimate, Fit, Segmenter
-from unseg_studio.segmenters.models import kept
+from unseg_studio.segmenters import Estimate, Segmenter
+from unseg_studio.segmenters.models import digest_in, kept
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -69,7 +71,7 @@ class Snapshot:
         from unseg_studio.document.remote_worker import unpacked
 
         if self._value is None:
-            self._value = unpacked(self._data, "cuda" if torch.cuda.is_available() else "cpu")
+            self._value = unpacked(self._data, "cpu")  # the fit takes it to its own device
         return self._value
 
 
@@ -93,7 +95,7 @@ class Engine:
         """
         from unseg_studio.document.remote_worker import Seat
 
-        digest = getattr(segmenter, "model", "")
+        digest = digest_in(segmenter)
         model = kept(digest).to_bytes() if digest else b""
         plain = Image(image.pixels, image.source, image.value_range)  # without what it remembers
         client = self._connected()
@@ -207,7 +209,7 @@ class RemoteFit:
     def __init__(self, segmenter: Segmenter, image: Image, address: str) -> None:
         self._segmenter, self._image = segmenter, image
         self._engine = engine_at(address_of(address))
-        self._here: Fit | None = None
+        self._here: PlacedFit | None = None
         self._seated: Seated | None = None
         self._search: _Search | None = None
         self._snapshot: Snapshot | None = None
@@ -245,6 +247,11 @@ class RemoteFit:
         self._snapshot = memory if isinstance(memory, Snapshot) else Snapshot(value=memory)
         self._is_recalled = known or memory is not None
 
+    @property
+    def place(self) -> Place | None:
+        """Where it is, as long as that is this machine."""
+        return None if self._here is None or self._seated is not None else self._here.place
+
     def _from_there(self, seated: Seated, scribbles: Scribbles) -> Iterator[Estimate]:
         memory = self._snapshot.data if self._is_recalled and self._snapshot else b""
         for estimate, told in seated.estimates(scribbles, memory):
@@ -253,13 +260,13 @@ class RemoteFit:
 
     def _from_here(self, scribbles: Scribbles) -> Iterator[Estimate]:
         if self._here is None:
-            self._here = self._segmenter.fit(self._image, "auto")
+            self._here = PlacedFit(self._segmenter, self._image, "auto")
         if self._is_recalled and self._snapshot is not None:
             self._here.recall(self._snapshot.value)
         self._is_recalled = False
         for estimate in self._here.refine(scribbles):
             self._snapshot = Snapshot(value=self._here.memory())
-            yield replace(estimate, note=self._note)
+            yield replace(estimate, note=" ".join(filter(None, (self._note, estimate.note))))
 
     def _stay_here(self, note: str) -> None:
         """Until a seat is found, from where the last estimate was made."""

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import Image, Scribbles
+from unseg_studio.document.placed import PlacedFit
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import Estimate, Segmenter
 from unseg_studio.segmenters.models import keep, of_bytes
@@ -80,8 +81,7 @@ class Seat:
     def __init__(self, segmenter: Segmenter, image: Image, model: bytes) -> None:
         if model:
             keep(of_bytes(model, "The model of this engine"))
-        self._fit = segmenter.fit(image, "auto")
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._fit = PlacedFit(segmenter, image, "auto")
         self._news = threading.Condition()
         self._run = 0
         self._thread: threading.Thread | None = None
@@ -128,7 +128,7 @@ class Seat:
             before.join()
         try:
             if memory:
-                self._fit.recall(unpacked(memory, self._device))
+                self._fit.recall(unpacked(memory, "cpu"))
             with closing(self._fit.refine(scribbles)) as estimates:  # type: ignore[type-var]
                 for number, estimate in enumerate(estimates, 1):
                     if not self._goes_on(run):

@@ -23,11 +23,14 @@ from unseg_studio.document.decode import (
     strokes_decide,
 )
 from unseg_studio.document.ground import grounded
+from unseg_studio.document.placed import PlacedFit, place_of_fit
 from unseg_studio.document.scheduler import is_address
 from unseg_studio.document.sight import Sight
 from unseg_studio.document.state import State
+from unseg_studio.features.devices import DeviceError, Place, give_back, working
 from unseg_studio.refinement import Uncertainty, guide_of
 from unseg_studio.segmenters import Estimate, Fit, Segmenter
+from unseg_studio.segmenters.models import digest_in
 
 REST = 4
 """Times as long as it takes to lay a frame into a large image, the engine then works on."""
@@ -51,7 +54,7 @@ class Run:
     around : Context or State
         What the labels must respect; of a state, the worker finds it out.
     device : str
-        See `resolve_device`; or the address of a cluster, see `remote`.
+        See `place_or_cpu`; or the address of a cluster, see `remote`.
     cold : bool
         Forget the fit of the last run.
     memory : object or None
@@ -82,7 +85,7 @@ class Run:
             return state
         return Context(
             state.live, state.named, _locked(state), state.fill, state.edits,
-            is_learned=bool(getattr(state.segmenter, "model", "")),
+            is_learned=bool(digest_in(state.segmenter)),
         )  # fmt: skip
 
     @cached_property
@@ -139,6 +142,8 @@ class Frame:
         With a `sight`, `labels` in tiles.
     note : str
         See `Estimate`.
+    place : Place or None
+        Where it was made; None: on another machine, or by strokes alone.
     """
 
     labels: NDArray[np.int32]
@@ -154,6 +159,7 @@ class Frame:
     sight: Sight | None = None
     part: Mosaic | None = None
     note: str = ""
+    place: Place | None = None
 
 
 class Fits:
@@ -187,11 +193,17 @@ class Fits:
         """Start cold next time, as after a failure."""
         self._key = self._fit = None
 
+    def rest(self) -> None:
+        """Let other windows have the memory of the device that nothing here needs now."""
+        place = None if self._fit is None else place_of_fit(self._fit)
+        if place is not None:
+            give_back(place)
+
 
 def _fit_on(device: str, segmenter: Segmenter, image: Image) -> Fit:
     """A fit on a device of this machine, or in a worker of the cluster at an address."""
     if not is_address(device):
-        return segmenter.fit(image, device)
+        return PlacedFit(segmenter, image, device)
     from unseg_studio.document.remote import RemoteFit
 
     return RemoteFit(segmenter, image, device)
@@ -236,6 +248,7 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
             uncertainty=shown.uncertainty,
             mosaic=mosaic,
             note=step.note,
+            place=step.place,
         )
         if shown.is_last:
             return
@@ -248,6 +261,7 @@ class _Step(NamedTuple):
     loss: float = float("nan")
     memory: object = None
     note: str = ""
+    place: Place | None = None
 
 
 def _steps_of_strokes(run: Run, fits: Fits) -> Iterator[_Step]:
@@ -261,14 +275,43 @@ def _steps(run: Run, fits: Fits, wanted: Wanted) -> Iterator[_Step | None]:
     """The segmenter refines, None where nobody wanted to see what it has."""
     context = run.context
     fit = fits.of(run)
-    for estimate in fit.refine(run.seeds):
+    estimates, failure = fit.refine(run.seeds), None
+    while (estimate := _next(estimates, failure)) is not None:
+        failure = None
         if not (estimate.is_last or wanted(estimate)):
             yield None
             continue
-        for shown in answers_of(estimate, run.image, run.seeds, context=context):
-            context = context.followed_by(shown.labels)
-            memory = None if shown.is_soon else fit.memory()
-            yield _Step(shown, estimate.loss, memory, estimate.note)
+        place = place_of_fit(fit)
+        try:
+            for shown in _answers(estimate, run, context, place):
+                context = context.followed_by(shown.labels)
+                memory = None if shown.is_soon else fit.memory()
+                yield _Step(shown, estimate.loss, memory, estimate.note, place)
+        except DeviceError as error:
+            failure = error
+
+
+def _next(estimates: Iterator[Estimate], failure: DeviceError | None) -> Estimate | None:
+    """The next estimate; after a failure of the device, one from another place."""
+    if failure is None:
+        return next(estimates, None)
+    if not isinstance(estimates, Generator):
+        raise failure
+    found: Estimate = estimates.throw(failure)
+    return found
+
+
+def _answers(
+    estimate: Estimate, run: Run, context: Context, place: Place | None
+) -> Iterator[Decoded]:
+    """Labels of an estimate, made where it was."""
+    answers = answers_of(estimate, run.image, run.seeds, context=context)
+    while True:
+        with working("decode", place):
+            shown = next(answers, None)
+        if shown is None:
+            return
+        yield shown
 
 
 class _Pace:

@@ -23,6 +23,7 @@ from unseg_studio.data import (
 )
 from unseg_studio.data.edits import shown_tile
 from unseg_studio.data.labels import is_cluster
+from unseg_studio.features.devices import Place
 from unseg_studio.refinement import Uncertainty
 from unseg_studio.segmenters import Segmenter
 
@@ -226,7 +227,10 @@ class RunStatus:
         Since the run was asked for.
     message : str
         A sentence for the person. After a failure: what happened and what to do; of a large image:
-        how coarsely it is worked on.
+        how coarsely it is worked on; after trouble with a device: how it went on.
+    place : Place or None
+        Where the newest labels were made; None: on another machine, by strokes alone, or nobody
+        knows yet.
     """
 
     phase: Phase = "idle"
@@ -236,6 +240,7 @@ class RunStatus:
     n_labels: int = 0
     seconds: float = 0.0
     message: str = ""
+    place: Place | None = None
 
     @property
     def is_busy(self) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unseg_studio.features import cache, efficientnet, vit, weights
 from unseg_studio.features.cache import Features as Features
 from unseg_studio.features.catalogue import backbone
+from unseg_studio.features.devices import working
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.features.request import FeatureRequest as FeatureRequest
 
@@ -64,7 +65,12 @@ def extract(
     efficientnet.checked(rgb)
     compute = _computation(rgb, wanted, file=file, device=device)
     key = _key(rgb, wanted, file=file, device=device)
-    return (memory or cache.default_cache()).get(key, compute)
+
+    def guarded() -> Features:
+        with working("features"):
+            return compute()
+
+    return (memory or cache.default_cache()).get(key, guarded)
 
 
 def _computation(

@@ -30,19 +30,20 @@ from unseg_studio.features.failing import Trouble, first_line, trouble_of, why_n
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.features.machine import processor
 
-Stage = Literal["probe", "features", "fit", "refine", "decode", "strip", "training"]
+Stage = Literal["probe", "features", "fit", "refine", "decode", "training"]
 """What a device is at."""
 
 WORDS: dict[str, str] = {
     "probe": "it was tried",
     "features": "features were computed",
     "fit": "the image was prepared",
-    "refine": "the run went on",
+    "refine": "the run was optimising",
     "decode": "labels were drawn",
-    "strip": "thumbnails were made",
     "training": "it was training",
 }
-"""What goes on at each stage, for the middle of a sentence."""
+"""What goes on at each stage, for the end of a sentence."""
+
+ASKED = "It was asked for, and it works."
 
 GIB = 2**30
 TOLERANCE = 1e-2
@@ -121,7 +122,7 @@ class DeviceFullError(DeviceError):
     trouble: Trouble = "full"
 
     def _sentence(self) -> str:
-        return f"{self.place.name} has no memory left; {WORDS[self.stage]}."
+        return f"{self.place.name} ran out of memory while {WORDS[self.stage]}."
 
 
 class DeviceLostError(DeviceError):
@@ -131,8 +132,8 @@ class DeviceLostError(DeviceError):
 
     def _sentence(self) -> str:
         return (
-            f"{self.place.name} does not answer any more ({self.said}); {WORDS[self.stage]}. "
-            "Start the program again to use it again."
+            f"{self.place.name} stopped answering while {WORDS[self.stage]} ({self.said}); "
+            "start the program again to use it again."
         )
 
 
@@ -142,7 +143,7 @@ class DeviceUnableError(DeviceError):
     trouble: Trouble = "unable"
 
     def _sentence(self) -> str:
-        return f"{self.place.name} cannot do this ({self.said}); {WORDS[self.stage]}."
+        return f"{self.place.name} failed while {WORDS[self.stage]} ({self.said})."
 
 
 ERRORS: dict[Trouble, type[DeviceError]] = {
@@ -192,7 +193,8 @@ def place_of(device: str) -> Place:
     """
     with _choosing:
         if device not in _known:
-            _known[device] = _chosen(device)
+            place = _known[device] = _chosen(device)
+            _known.setdefault(place.device, replace(place, reason=ASKED))
         return _known[device]
 
 
@@ -222,7 +224,7 @@ def forget_places() -> None:
         _known.clear()
 
 
-def cpu(reason: str = "It was asked for.") -> Place:
+def cpu(reason: str = ASKED) -> Place:
     """The place that is always there."""
     return Place("cpu", processor(), reason)
 
@@ -300,7 +302,10 @@ def _best_card(index: int | None) -> _Found:
             faults.append(fault)
             continue
         others = [other for other in cards if other != number]
-        reason = _why(card, [cards[other] for other in others], faults, is_asked=index is not None)
+        if index is not None:
+            reason = ASKED
+        else:
+            reason = _why(card, [cards[other] for other in others], faults)
         return _Found(Place(f"cuda:{number}", name, reason), tuple(faults))
     return _Found(None, tuple(faults) or ("no GPU is to be seen here",))
 
@@ -341,9 +346,7 @@ def _has_code_for(card: Card, built: tuple[str, ...]) -> bool:
     return not built
 
 
-def _why(card: Card, others: list[Card], faults: list[str], *, is_asked: bool) -> str:
-    if is_asked:
-        return "It was asked for, and it works."
+def _why(card: Card, others: list[Card], faults: list[str]) -> str:
     if not others:
         first = "It is the GPU that works here."
     else:
@@ -359,7 +362,7 @@ def _mps(faults: tuple[str, ...], *, is_asked: bool) -> _Found:
         )
     if fault := _lost.get("mps") or _fault("mps", "Apple GPU"):
         return _Found(None, (*faults, fault))
-    reason = "It was asked for, and it works." if is_asked else "It is the GPU that works here."
+    reason = ASKED if is_asked else "It is the GPU that works here."
     return _Found(Place("mps", "Apple GPU", reason), faults)
 
 
@@ -435,9 +438,9 @@ def working(stage: Stage, place: Place | None = None) -> Iterator[None]:
         _ambient.place = outer
 
 
-def is_lost(place: Place) -> bool:
+def is_lost(device: str) -> bool:
     """Nothing can be done there until the program is started again."""
-    return place.kind in _lost
+    return device.partition(":")[0] in _lost
 
 
 def finish(place: Place) -> None:
@@ -466,7 +469,7 @@ def make_room(place: Place) -> None:
 def give_back(place: Place) -> None:
     """Let others have the memory of a place that this process keeps but does not use now."""
     gc.collect()
-    if not place.is_cpu and not is_lost(place):
+    if not place.is_cpu and not is_lost(place.device):
         try:
             _driver.give_back(place.device)
         except RuntimeError as error:  # of a device that is about to be lost; it will be said then

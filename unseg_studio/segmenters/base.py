@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from threading import Lock
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -130,6 +130,9 @@ class Param:
         Accepted words, for a parameter of type str.
     advanced : bool
         Folded away at first.
+    is_working_size : bool
+        Longer side of the plane that is worked on, in pixels; 0 takes the image's own. Half of it
+        takes a quarter of the memory.
     """
 
     label: str
@@ -140,6 +143,7 @@ class Param:
     unit: str = ""
     choices: tuple[str, ...] = ()
     advanced: bool = False
+    is_working_size: bool = False
 
 
 def param(
@@ -155,6 +159,25 @@ def param(
 def params_of(segmenter: Segmenter | type[Segmenter]) -> dict[str, Param]:
     """Name -> `Param` of every parameter, in the order of the dataclass."""
     return {f.name: f.metadata["param"] for f in fields(segmenter) if "param" in f.metadata}
+
+
+SMALLEST_SIZE = 64
+"""Working size, in pixels, below which little is to be seen."""
+
+
+def coarser(segmenter: Segmenter, shape: tuple[int, int]) -> tuple[Segmenter, int] | None:
+    """The same method at half its working size, for an image of this shape, and that size.
+
+    None for a method without such a parameter, and where half of it would be too coarse.
+    """
+    for name, spec in params_of(segmenter).items():
+        if spec.is_working_size:
+            size = (getattr(segmenter, name) or max(shape)) // 2
+            if size < max(SMALLEST_SIZE, spec.low or 0):
+                return None
+            half: Segmenter = replace(segmenter, **{name: size})
+            return half, size
+    return None
 
 
 def check_params(segmenter: Segmenter) -> None:
