@@ -2,7 +2,7 @@
 
 Run as `python -m tests.screenshots`, on a display of 1600 x 1000 or more (`make screenshots` brings
 a virtual one). Writes assets/screenshots/{1-proposal,2-two-scribbles,3-export,4-filmstrip,
-8-preflight,9-queue,10-relink,11-training}.png.
+8-preflight,9-queue,10-relink,11-training,12-clusters}.png.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QTreeWidget, QWidget
 
 from unseg_studio.app.dialogs import ExportDialog
+from unseg_studio.app.gallery import GalleryDialog
 from unseg_studio.app.main import make_application
 from unseg_studio.app.project_dialogs import RelinkDialog
 from unseg_studio.app.training import TrainingDialog
@@ -27,6 +28,9 @@ from unseg_studio.app.window import MainWindow
 from unseg_studio.data import read_image
 from unseg_studio.data.samples import sample_path
 from unseg_studio.project import Project
+from unseg_studio.project.batch import propose, unproposed
+from unseg_studio.project.train import train_on
+from unseg_studio.segmenters.multilevel import Multilevel
 from unseg_studio.widgets.category_list import KIND
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "screenshots"
@@ -70,6 +74,9 @@ def main() -> int:
         window.leave()
         window = opened(settings)
         take_training(app, window, Path(folder))
+        window.leave()
+        window = opened(settings)
+        take_clusters(app, window, Path(folder) / "learned.unseg")
         window.leave()
     return 0
 
@@ -120,7 +127,7 @@ def take_filmstrip(window: MainWindow) -> None:
     choose_method(window, "DeepCut")
     settle(window)
     window.actions_["filmstrip"].trigger()
-    strip = window.panels.filmstrip
+    strip = window.panels.filmstrip.panel
     until(lambda: strip.is_complete)
     QTest.mouseClick(strip.card(4), LEFT)
     settle(window)
@@ -178,6 +185,55 @@ def take_training(app: QApplication, window: MainWindow, folder: Path) -> None:
     until(lambda: len(view.curve.scores) > 5 or view.phase == "done")
     keep(dialog, "11-training")
     dialog.close()
+
+
+def take_clusters(app: QApplication, window: MainWindow, path: Path) -> None:
+    """Name clusters of these images, and cut one in two."""
+    segmenter = Multilevel(n_clusters=6)
+    with Project.open(path) as project:
+        for _ in train_on(project, segmenter, device="cpu"):
+            pass
+        learned = project.trained.all()[-1].segmenter
+        for _ in propose(project, learned, unproposed(project, learned), device="cpu"):
+            pass
+    window.open_paths([path])
+    until(lambda: window.review.current is not None)
+    settle(window)
+    bring_forward(window)
+    QTest.keyClick(window.canvas, "g", Qt.KeyboardModifier.ControlModifier)
+    until(lambda: bool(galleries(app)))
+    (dialog,) = galleries(app)
+    until(lambda: not dialog.is_busy)
+    name_cluster(dialog, 1, "cat")
+    name_cluster(dialog, 2, "nuclei")
+    choose_cluster(dialog, 0)
+    QTest.mouseClick(dialog.split_button, LEFT)
+    until(lambda: not dialog.is_busy)
+    name_cluster(dialog, 1, "tissue")
+    keep(dialog, "12-clusters")
+    dialog.reject()
+
+
+def galleries(app: QApplication) -> list[GalleryDialog]:
+    """Those that are on the screen."""
+    return [w for w in app.topLevelWidgets() if isinstance(w, GalleryDialog) and w.isVisible()]
+
+
+def name_cluster(dialog: GalleryDialog, number: int, name: str) -> None:
+    """Click on a row, type, and press the button."""
+    choose_cluster(dialog, number)
+    edit = dialog.category.lineEdit()
+    assert edit is not None
+    edit.selectAll()
+    QTest.keyClicks(edit, name)
+    QTest.mouseClick(dialog.name_button, LEFT)
+    until(lambda: not dialog.is_busy)
+
+
+def choose_cluster(dialog: GalleryDialog, number: int) -> None:
+    """Click on a row."""
+    item = dialog.list.topLevelItem(number)
+    QTest.mouseClick(dialog.list.viewport(), LEFT, pos=dialog.list.visualItemRect(item).center())
 
 
 def tiles(folder: Path) -> list[Path]:
