@@ -6,6 +6,7 @@ what runs in production.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class FaultyDriver(Driver):
         self._faults: list[Fault] = []
         self.visits: list[tuple[str, str]] = []
         self.n_given_back = 0
+        self.given_back = threading.Event()
 
     def fail(
         self, stage: str, error: Exception, *, on: str = "cuda", at: int = 1, times: int = 1
@@ -114,6 +116,7 @@ class FaultyDriver(Driver):
 
     def give_back(self, word: str) -> None:
         self.n_given_back += 1
+        self.given_back.set()
 
 
 ALWAYS = 10**6

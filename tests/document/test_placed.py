@@ -24,7 +24,7 @@ from tests.faulty_device import (
     FaultyDriver,
 )
 from unseg_studio.data import Category, Image, Scribbles
-from unseg_studio.document import Document, Live
+from unseg_studio.document import Document, Live, StripJob, variants_of, worker
 from unseg_studio.document.moving import moved
 from unseg_studio.document.placed import PlacedFit
 from unseg_studio.document.solve import Fits, Run
@@ -230,6 +230,48 @@ def test_a_moment_on_a_lost_card_is_forgotten_and_the_run_begins_anew(
     fit.recall(object())
     *_, last = fit.refine(Scribbles.empty((48, 64)))
     assert last.is_last
+
+
+@pytest.mark.parametrize(("stage", "error"), [("fit", FULL), ("refine", GONE), ("decode", FULL)])
+def test_a_filmstrip_goes_on_too_and_says_so(
+    driver: FaultyDriver, stage: str, error: Exception
+) -> None:
+    driver.fail(stage, error, times=ALWAYS)
+    variants = variants_of(DiffCluster(iterations=4, size=64, patience=0, max_clusters=4))[:1]
+    *_, strip = StripJob(image(), variants).results(Fits(), lambda _: True)
+    assert strip is not None
+    assert not strip.missing(variants)
+    assert strip.note.startswith(CARD)
+    assert strip.note.endswith("It goes on on the CPU.")
+
+
+def test_what_is_prepared_ahead_goes_on_too(driver: FaultyDriver) -> None:
+    driver.fail("decode", FULL, times=ALWAYS)
+    here, fits = image(), Fits()
+    state = fresh_state(here, (), QUICK)
+    *_, last = Run.of(here, state, cold=True).results(fits, lambda _: False)
+    assert last is not None
+    assert last.place is not None
+    assert last.place.is_cpu
+    *_, after = Run.of(here, state).results(fits, lambda _: False)  # warm, as the first stroke
+    assert after is not None
+    assert after.note == last.note
+
+
+def test_a_worker_that_rests_or_ends_lets_others_have_the_memory(
+    driver: FaultyDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "REST_S", 0.02)
+    here = image()
+    own = worker.Worker()
+    try:
+        own.submit(Run.of(here, fresh_state(here, (), QUICK), cold=True))
+        assert own.wait(20)
+        assert driver.given_back.wait(20)
+        driver.given_back.clear()
+    finally:
+        own.close()
+    assert driver.given_back.is_set()
 
 
 def test_half_the_size_is_left_to_methods_that_have_one() -> None:

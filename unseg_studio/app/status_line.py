@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QStatusBar, QWidget
@@ -10,10 +9,8 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QStatusBar, QWidge
 from unseg_studio.app.canvas import Hover
 from unseg_studio.data import FIRST_CLUSTER, NOTHING
 from unseg_studio.document import Document, Live, RunStatus
-from unseg_studio.document.scheduler import is_address
-from unseg_studio.segmenters import resolve_device
 from unseg_studio.widgets.following import follow
-from unseg_studio.widgets.run_bar import figures
+from unseg_studio.widgets.run_bar import device_in_words, figures
 
 NO_DOUBT = "No place is in doubt enough to need a stroke."
 
@@ -85,7 +82,9 @@ class StatusLine(QStatusBar):
             return  # of a document that was replaced
         time = f" · {datetime.now():%H:%M:%S}" if status.step else ""
         self._run.setText(figures(status) + time)
-        self._device.setText(device_in_words(self._live.device, loaded=status.step > 0))
+        label, words = device_in_words(self._live.device, status.place)
+        self._device.setText(label)
+        self._device.setToolTip(words)
 
 
 def name_of(document: Document, id_: int) -> str:
@@ -102,14 +101,3 @@ def hint_in_words(document: Document) -> str:
         return NO_DOUBT
     names = [name_of(document, id_) for id_ in document.hint.between]
     return f"One stroke at the ring would help most: {' or '.join(names)}? (J goes there)"
-
-
-def device_in_words(device: str, *, loaded: bool) -> str:
-    """CPU, CUDA, MPS or a host; "auto" is looked up only once torch is there anyway."""
-    if is_address(device):
-        return device.partition("://")[2]
-    if device != "auto":
-        return device.upper()
-    if not loaded or "torch" not in sys.modules:
-        return ""
-    return resolve_device(device).type.upper()

@@ -66,11 +66,14 @@ class Filmstrip:
 
     @property
     def message(self) -> str:
-        """Why there is nothing, or nothing more, to see; empty where that is plain."""
+        """Why there is nothing, or nothing more, to see, or how what is there was made.
+
+        Empty where that is plain.
+        """
         if not self._variants:
             title = self.document.segmenter.title
             return f"{title} has no number of clusters that could be compared."
-        return self._message
+        return self._message or self._strip.note
 
     @property
     def is_working(self) -> bool:

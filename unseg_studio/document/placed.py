@@ -17,7 +17,7 @@ DiffCluster does; what the others hold on a device does not grow with the image.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -69,7 +69,7 @@ class PlacedFit:
         self._fit: Fit | None = None
         self._fit = self._standing()
 
-    def refine(self, scribbles: Scribbles) -> Iterator[Estimate]:
+    def refine(self, scribbles: Scribbles) -> Generator[Estimate, None, None]:
         """Optimise on, wherever that works; see `Fit.refine`.
 
         A consumer whose own part of the work has failed there may throw its `DeviceError` in, and

@@ -195,9 +195,19 @@ class Fits:
 
     def rest(self) -> None:
         """Let other windows have the memory of the device that nothing here needs now."""
-        place = None if self._fit is None else place_of_fit(self._fit)
+        if (place := self._place) is not None:
+            give_back(place)
+
+    def leave(self) -> None:
+        """Let other windows have all of it: nothing will be asked for any more."""
+        place = self._place
+        self.forget()
         if place is not None:
             give_back(place)
+
+    @property
+    def _place(self) -> Place | None:
+        return None if self._fit is None else place_of_fit(self._fit)
 
 
 def _fit_on(device: str, segmenter: Segmenter, image: Image) -> Fit:

@@ -18,10 +18,12 @@ from unseg_studio.data.image import three_channels
 from unseg_studio.document import dial
 from unseg_studio.document.decode import Context, decode
 from unseg_studio.document.dial import MOST, NUMBER, SENSITIVITY, K, with_k
+from unseg_studio.document.placed import PlacedFit
 from unseg_studio.document.sight import Sight
 from unseg_studio.document.solve import Fits, Wanted
+from unseg_studio.features.devices import DeviceError, working
 from unseg_studio.refinement import limited
-from unseg_studio.segmenters import Segmenter
+from unseg_studio.segmenters import Estimate, Segmenter
 
 NUMBERS = range(2, 9)
 """Numbers of clusters that are compared."""
@@ -97,9 +99,18 @@ class Thumbnail:
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """All thumbnails that there are so far; the newest strip holds those of the ones before."""
+    """All thumbnails that there are so far; the newest strip holds those of the ones before.
+
+    Parameters
+    ----------
+    thumbnails : tuple of Thumbnail
+        In the order in which they were made.
+    note : str
+        What the person should know of how the newest was made, in a sentence; mostly empty.
+    """
 
     thumbnails: tuple[Thumbnail, ...] = ()
+    note: str = ""
 
     def of(self, variant: Variant) -> Thumbnail | None:
         """The thumbnail of a variant, None where it is still to come."""
@@ -107,7 +118,7 @@ class Strip:
 
     def only(self, variants: tuple[Variant, ...]) -> Strip:
         """Without those of other variants."""
-        return Strip(tuple(t for t in self.thumbnails if t.variant in variants))
+        return Strip(tuple(t for t in self.thumbnails if t.variant in variants), self.note)
 
     def missing(self, variants: tuple[Variant, ...]) -> list[Variant]:
         """Variants without a thumbnail, in their order."""
@@ -129,7 +140,7 @@ class StripJob:
     strip : Strip
         What there is already.
     device : str
-        See `resolve_device`.
+        See `place_or_cpu`.
     shown : Mosaic or None
         Labels of the image, whose ids go to what is alike in the thumbnails.
     """
@@ -146,22 +157,32 @@ class StripJob:
         image = workable(self.image)
         small, strip = shrunken(image), self.strip
         for variant in strip.missing(self.variants):
-            labels = yield from self._labels(variant, image, small=small, strip=strip)
+            labels, note = yield from self._labels(variant, image, small=small, strip=strip)
             thumbnail = Thumbnail(variant, labels, small.rgb)
-            strip = Strip((*strip.thumbnails, thumbnail))
+            strip = Strip((*strip.thumbnails, thumbnail), note or strip.note)
             yield strip
 
     def _labels(
         self, variant: Variant, image: Image, *, small: Image, strip: Strip
-    ) -> Generator[None, None, NDArray[np.int32]]:
-        """Fit in full, as a click would, but decode the last estimate on the small image only."""
-        fit = variant.segmenter.fit(image, self.device)
+    ) -> Generator[None, None, tuple[NDArray[np.int32], str]]:
+        """Fit in full, as a click would, but decode the last estimate on the small image only.
+
+        The labels, and what the person should know of how they were made.
+        """
+        fit = PlacedFit(variant.segmenter, image, self.device)
         yield None
-        for newest in fit.refine(Scribbles.empty(image.shape)):
-            estimate = newest
-            yield None
         context = Context.empty(small.shape).followed_by(self._alike(small.shape, strip))
-        return decode(estimate, small, Scribbles.empty(small.shape), context=context)
+        estimates = fit.refine(Scribbles.empty(image.shape))
+        while (estimate := next(estimates)) and not estimate.is_last:
+            yield None
+        while True:
+            try:
+                with working("decode", fit.place):
+                    labels = decode(estimate, small, Scribbles.empty(small.shape), context=context)
+            except DeviceError as error:
+                estimate = _last_of(estimates, error)
+            else:
+                return labels, estimate.note
 
     def _alike(self, shape: tuple[int, int], strip: Strip) -> NDArray[np.int32]:
         """Labels of this shape whose ids are to be kept: those of the thumbnail before."""
@@ -174,6 +195,14 @@ class StripJob:
             for small, large in zip(shape, self.shown.shape, strict=True)
         )
         return self.shown.sampled(*places)
+
+
+def _last_of(estimates: Generator[Estimate, None, None], failure: DeviceError) -> Estimate:
+    """What a run comes to that goes on at another place."""
+    estimate = estimates.throw(failure)
+    while not estimate.is_last:
+        estimate = next(estimates)
+    return estimate
 
 
 def workable(image: Image) -> Image:

@@ -28,6 +28,10 @@ from unseg_studio.segmenters import Estimate, leave_a_core
 
 log = logging.getLogger(__name__)
 
+REST_S = 2.0
+"""A worker that nobody has asked for anything for so long lets other windows have the memory that
+its device keeps for the next run."""
+
 PATIENT = 10
 """Niceness of a worker that is not urgent: what the person waits for has the cores first."""
 
@@ -139,14 +143,22 @@ class Worker:
                 self._fits.forget()
                 self._post(serial, Failure(error))
             self._is_working = False
+        self._fits.leave()
         atexit.unregister(self.close)
 
     def _next(self) -> tuple[int, Job] | None:
         with self._wake:
-            self._wake.wait_for(lambda: self._job is not None or self._closing)
+            is_idle = not self._wake.wait_for(self._has_news, timeout=REST_S)
+        if is_idle:
+            self._fits.rest()
+        with self._wake:
+            self._wake.wait_for(self._has_news)
             job, self._job = self._job, None
             self._is_working = job is not None
             return None if job is None else (self._serial, job)
+
+    def _has_news(self) -> bool:
+        return self._job is not None or self._closing
 
     def _run(self, serial: int, job: Job) -> None:
         leave_a_core()

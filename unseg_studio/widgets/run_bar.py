@@ -9,6 +9,8 @@ from qtpy.QtWidgets import QPlainTextEdit, QProgressBar, QToolButton, QWidget
 
 from unseg_studio.document import Document, Live, RunStatus
 from unseg_studio.document.provenance import provenance
+from unseg_studio.document.scheduler import is_address
+from unseg_studio.features.devices import Place, known_place
 from unseg_studio.features.lazy_torch import is_torch_loaded
 from unseg_studio.widgets.following import follow
 from unseg_studio.widgets.keys import WINDOW, Keys, with_key
@@ -90,7 +92,10 @@ class RunBar(QWidget):
             self._progress.setValue(status.total if status.phase == "done" else status.step)
         self._figures.setText(figures(status))
         if status.step:
-            self._updated.setText(f"Last update at {datetime.now():%H:%M:%S}")
+            label, words = device_in_words(self._live.device, status.place)
+            where = f" on {label}" if label else ""
+            self._updated.setText(f"Last update at {datetime.now():%H:%M:%S}{where}")
+            self._updated.setToolTip(words)
         self._show_failure(status)
 
     def _show_failure(self, status: RunStatus) -> None:
@@ -119,3 +124,21 @@ def figures(status: RunStatus) -> str:
     if status.step:
         parts.append(f"{status.seconds:.1f} s")
     return " · ".join(part.replace(" ", _UNBROKEN) for part in parts)
+
+
+def device_in_words(device: str, place: Place | None) -> tuple[str, str]:
+    """Where the engine computes, in a word, and in sentences that say why; looks for nothing.
+
+    Parameters
+    ----------
+    device : str
+        What runs are asked to compute on.
+    place : Place or None
+        Where the newest labels were made, as far as that was on this machine.
+    """
+    if is_address(device) and place is None:
+        return device.partition("://")[2], f"The engine computes in the cluster at {device}."
+    there = place or known_place(device)
+    if there is None:
+        return "", "Where the engine computes is found out with the first run."
+    return there.label, f"The engine computes on {there.name}. {there.reason}"
