@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_flatten
 WAITS = {
     "aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::_unique2",
     "aten::unique_dim", "aten::bincount", "aten::masked_select", "aten::equal", "aten::is_nonzero",
+    "aten::scalar_tensor", "aten::lift_fresh",  # values that travel to the device
 }  # fmt: skip
 
 

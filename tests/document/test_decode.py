@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unseg_studio.data import Edits, Image, Patch, Scribbles
+from unseg_studio.data import Edits, Image, Patch, Scribbles, read_image
+from unseg_studio.data.samples import sample_path
 from unseg_studio.document import Context, decode
 from unseg_studio.document.decode import stable_ids
 from unseg_studio.segmenters import Estimate
 
 from .conftest import LEFT, RIGHT, halves
+
+decode_module = importlib.import_module("unseg_studio.document.decode")
 
 SHAPE = (12, 16)
 HALVES = np.where(np.indices(SHAPE)[1] < 8, LEFT, RIGHT).astype(np.int32)
@@ -230,3 +234,24 @@ def test_channels_of_categories_keep_their_ids() -> None:
 def test_colours_decide_nothing_where_scores_are_sure_and_nothing_is_drawn() -> None:
     noise = Image.of(np.random.default_rng(0).integers(0, 255, (*SHAPE, 5), np.uint8))
     np.testing.assert_array_equal(decode(two(), noise, Scribbles.empty(SHAPE)), HALVES)
+
+
+@pytest.mark.parametrize("name", ["cat", "tissue"])
+@pytest.mark.parametrize("shape", [(60, 80), (300, 400)])
+def test_what_a_graphics_processor_does_gives_the_labels_that_the_host_finds(
+    monkeypatch: pytest.MonkeyPatch, name: str, shape: tuple[int, int]
+) -> None:
+    image = Image.of(np.ascontiguousarray(read_image(sample_path(name)).rgb[:330, :440]))
+    noise = torch.randn(1, 6, 5, 7, generator=torch.Generator().manual_seed(0))
+    scores = 5 * torch.nn.functional.interpolate(noise, shape, mode="bicubic")[0]
+    estimate = Estimate(scores, tuple(range(LEFT, LEFT + 6)), 1, 1, 0.0, is_last=True)
+    for scribbles in (
+        Scribbles.empty(image.shape),
+        Scribbles.empty(image.shape).painted([(40, 40), (90, 300)], 1, radius=4),
+    ):
+        host = decode(estimate, image, scribbles)
+        with monkeypatch.context() as patch:
+            patch.setattr(decode_module, "device_of", lambda _: torch.device("cpu"))
+            device = decode(estimate, image, scribbles)
+        assert device.dtype == host.dtype and len(np.unique(host)) > 2
+        assert (device != host).mean() < 1e-3

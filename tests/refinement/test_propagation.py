@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.recording import Tape
 from unseg_studio.refinement import Grid, propagate, propagate_among, propagation
 
 from .conftest import EDGE, drawn, random_grid, uniform, unmarked
@@ -225,3 +226,29 @@ def test_far_seeds_reach_across_two_hundred_pixels() -> None:
     walked = propagate(unsure(2, grid), seeds, grid, gamma=1e-6).numpy()
     falling = np.broadcast_to(np.linspace(1, 0, 200), grid.shape)
     np.testing.assert_allclose(walked[0], falling, atol=0.02)
+
+
+@pytest.mark.parametrize(("shape", "seed"), [*SYSTEMS, ((120, 90), 3)])
+@pytest.mark.parametrize("made", [fields, random_grid])
+@pytest.mark.parametrize("recorder", [None, Tape()])
+def test_a_walk_that_never_asks_ends_at_the_same_place(
+    shape: tuple[int, int], seed: int, made: Callable[..., Grid], recorder: Tape | None
+) -> None:
+    grid = made(shape, seed)
+    prior, seeds = drawn(4, grid, seed)
+    expected = propagate(prior, seeds, grid, gamma=0.02)[:-1]
+    certain = (torch.arange(4)[:, None, None] == torch.from_numpy(seeds)).float()
+    walked = propagation.walked_again(prior[:-1], certain, grid, 0.02, recorder=recorder)
+    torch.testing.assert_close(walked.clamp_min(1e-6), expected, rtol=0, atol=2e-5)
+
+
+def test_a_recorded_walk_serves_other_images_of_the_shape() -> None:
+    tape = Tape()
+    for seed in range(3):
+        grid = random_grid((40, 30), seed)
+        prior, seeds = drawn(3, grid, seed)
+        certain = (torch.arange(3)[:, None, None] == torch.from_numpy(seeds)).float()
+        walked = propagation.walked_again(prior[:-1], certain, grid, 0.02, recorder=tape)
+        expected = propagate(prior, seeds, grid, gamma=0.02)[:-1]
+        torch.testing.assert_close(walked.clamp_min(1e-6), expected, rtol=0, atol=2e-5)
+    assert (tape.n_recorded, tape.n_replayed) == (1, 3)

@@ -29,6 +29,7 @@ from unseg_studio.refinement import (
     enlarged,
     guide_of,
     limited,
+    on_device,
     propagate_among,
     sharpened,
     steered,
@@ -171,11 +172,17 @@ def answers_of(
     if len(ids) > 1 and set(ids) <= set(scribbles.categories):
         yield from _answered(image, scribbles, ids, context=context)
         return
-    planes = posterior if scribbles.is_empty else _carried(posterior, ids, scribbles, guide)
+    where = device_of(estimate)
+    planes = posterior
+    if not scribbles.is_empty:
+        planes = _carried(posterior, ids, scribbles, guide=guide, where=where)
     # Where outlines are there; or, while the first clusters form, a coarse answer in time beats
     # a fine one too late.
     is_coarse = outlined or (scribbles.is_empty and not estimate.is_last)
-    labels = np.asarray(ids, np.int32)[(enlarged if is_coarse else sharpened)(planes, guide)]
+    if where is not None and not is_coarse and on_device.fits(guide):
+        labels = on_device.sharpened_ids(torch.from_numpy(planes).to(where), guide, ids)
+    else:
+        labels = np.asarray(ids, np.int32)[(enlarged if is_coarse else sharpened)(planes, guide)]
     yield Decoded(
         _pinned(labels, scribbles, context.locked),
         _uncertainty(planes, ids, scribbles, context=context),
@@ -240,10 +247,31 @@ def _answered(
         )
 
 
-def _carried(posterior: Planes, ids: tuple[int, ...], scribbles: Scribbles, guide: Guide) -> Planes:
+def device_of(estimate: Estimate) -> torch.device | None:
+    """Where the labels of an estimate are found: on its own device if that is CUDA, else here.
+
+    The planes that are worked on are small; large ones, scores and labels, are changed there.
+    """
+    return estimate.scores.device if estimate.scores.is_cuda else None
+
+
+def _carried(
+    posterior: Planes,
+    ids: tuple[int, ...],
+    scribbles: Scribbles,
+    *,
+    guide: Guide,
+    where: torch.device | None,
+) -> Planes:
     """Probabilities with the scribbles carried along the edges of the image."""
-    seeds = _seeds(scribbles, ids, guide.shape)
-    carried: Planes = propagate_among(torch.from_numpy(posterior), seeds, guide.grid).numpy()
+    seeds, grid, prior = (
+        _seeds(scribbles, ids, guide.shape),
+        guide.grid,
+        torch.from_numpy(posterior),
+    )
+    if where is not None:
+        prior, grid = prior.to(where), grid.to(where)
+    carried: Planes = propagate_among(prior, seeds, grid).cpu().numpy()
     return carried
 
 
@@ -285,7 +313,10 @@ def _competitors(
 
 def _posterior(estimate: Estimate, shape: tuple[int, int]) -> tuple[Planes, tuple[int, ...]]:
     """Probabilities of the channels on a plane of this (h, w), and their ids."""
-    probabilities = estimate.scores.softmax(dim=0).cpu().numpy()
+    scores = estimate.scores.softmax(dim=0)
+    if device_of(estimate) is not None:
+        return np.asarray(on_device.resized(scores, shape).cpu().numpy()), estimate.ids
+    probabilities = scores.cpu().numpy()
     shrinks = probabilities.shape[1] > shape[0]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     planes = [cv2.resize(plane, shape[::-1], interpolation=how) for plane in probabilities]

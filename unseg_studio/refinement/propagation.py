@@ -8,16 +8,23 @@ L. Grady, "Random Walks for Image Segmentation", IEEE TPAMI 28, 2006, in the for
 with W the weights between neighbours, D their sums, p the prior. Conjugate gradients carry a
 change one pixel further in each iteration, so the coarse planes are solved first: each plane
 begins with the answer of the one of half its size, and only mends what that could not see.
+
+All labels walk at once, as one batch of planes on which every operation is a stencil. On CUDA a
+walk of some shape is recorded once and replayed, so it takes every iteration; those after the goal
+change nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unseg_studio.features.capture import Captured, CaptureShelf, Recorder, capture
+from unseg_studio.features.devices import frees
 from unseg_studio.features.lazy_torch import torch
 
 GAMMA_PER_LABEL, LARGEST_GAMMA = 0.006, 0.05
@@ -61,7 +68,11 @@ class Grid:
     @cached_property
     def degree(self) -> torch.Tensor:
         """Sum of the weights of each pixel, (h, w)."""
-        return self.neighbours(torch.ones(1, *self.shape))[0]
+        return self.neighbours(torch.ones(1, *self.shape, device=self.right.device))[0]
+
+    def to(self, device: torch.device) -> Grid:
+        """The same on another device."""
+        return Grid(self.right.to(device), self.down.to(device))
 
     def neighbours(self, planes: torch.Tensor) -> torch.Tensor:
         """The weighted sum of each pixel's four neighbours, of (K, h, w) planes."""
@@ -87,7 +98,8 @@ def _between_blocks(right: torch.Tensor) -> torch.Tensor:
     """Weights between horizontal neighbours among the 2 x 2 blocks of a plane."""
     height, width = right.shape[0], right.shape[1] + 1
     # A block that reaches over the border has nothing there that would resist.
-    free = torch.full((height + height % 2, width + width % 2), STRONGEST)
+    shape = height + height % 2, width + width % 2
+    free = torch.full(shape, STRONGEST, device=right.device)
     free[:height, : width - 1] = right
     if height % 2:
         free[height] = free[height - 1]
@@ -119,13 +131,16 @@ def propagate(
     """
     if len(prior) == 1:
         return torch.ones_like(prior)
-    labels = torch.arange(len(prior))[:, None, None]
-    certain = (labels == torch.from_numpy(seeds)).to(prior.dtype)
+    labels = torch.arange(len(prior), device=prior.device)[:, None, None]
+    certain = (labels == torch.from_numpy(seeds).to(prior.device)).to(prior.dtype)
     if gamma is None:
         gamma = _gamma(len(prior))
-    pull = torch.full((1, *grid.shape), gamma)
     # The probabilities of a pixel sum to 1, so the last label is what the others leave.
-    walked = _solved(grid, pull, prior[:-1], certain, N_PLANES)
+    if prior.is_cuda:
+        walked = walked_again(prior[:-1], certain, grid, gamma)
+    else:
+        pull = torch.full((1, *grid.shape), gamma)
+        walked = _solved(grid, pull, prior[:-1], certain, N_PLANES)
     walked = torch.cat([walked, 1 - walked.sum(dim=0, keepdim=True)]).clamp_min(1e-6)
     return walked / walked.sum(dim=0)
 
@@ -165,31 +180,117 @@ def _gamma(n_labels: int) -> float:
     return min(LARGEST_GAMMA, GAMMA_PER_LABEL * n_labels)
 
 
+class Walk:
+    """A walk of K labels on planes of one shape, on tensors that stay where they are."""
+
+    def __init__(self, n_labels: int, shape: tuple[int, int], device: torch.device) -> None:
+        height, width = shape
+        self.right = torch.ones(height, width - 1, device=device)
+        self.down = torch.ones(height - 1, width, device=device)
+        self.gamma = torch.ones(1, height, width, device=device)
+        self.certain = torch.zeros(n_labels, height, width, device=device)
+        self.prior = torch.full_like(self.certain[1:], 1 / n_labels)
+        self.walked = self.prior
+
+    def __call__(self) -> None:
+        """Walk."""
+        grid = Grid(self.right, self.down)
+        self.walked = _solved(grid, self.gamma, self.prior, self.certain, N_PLANES, asks=False)
+
+    def take(self, prior: torch.Tensor, certain: torch.Tensor, grid: Grid, gamma: float) -> None:
+        """What to walk on; see `_solved`."""
+        self.right.copy_(grid.right)
+        self.down.copy_(grid.down)
+        self.gamma.fill_(gamma)
+        self.certain.copy_(certain)
+        self.prior.copy_(prior)
+
+
+_walks: CaptureShelf[tuple[Walk, Captured]] = CaptureShelf()
+_walking = Lock()
+frees(_walks.clear)
+
+
+def walked_again(
+    prior: torch.Tensor,
+    certain: torch.Tensor,
+    grid: Grid,
+    gamma: float,
+    *,
+    recorder: Recorder | None = None,
+) -> torch.Tensor:
+    """Walk by the recording of such a walk, made the first time; any thread may call.
+
+    Parameters
+    ----------
+    prior : Tensor, (K - 1, h, w) float32
+        Probabilities of all labels but the last.
+    certain : Tensor, (K, h, w) float32
+        1 where a label is sure.
+    grid : Grid
+        Edges of the image.
+    gamma : float
+        Weight of the prior.
+    recorder : Recorder or None
+        See `capture`.
+
+    Returns
+    -------
+    Tensor, (K - 1, h, w) float32
+    """
+    device = prior.device
+
+    def made() -> tuple[Walk, Captured]:
+        walk = Walk(len(certain), grid.shape, device)
+        return walk, capture(walk, [], device, recorder=recorder)
+
+    with _walking:
+        walk, step = _walks.get((certain.shape, device, recorder), made)
+        walk.take(prior, certain, grid.to(device), gamma)
+        step()
+        return walk.walked.clone()
+
+
 def _solved(
-    grid: Grid, gamma: torch.Tensor, prior: torch.Tensor, certain: torch.Tensor, n_planes: int
+    grid: Grid,
+    gamma: torch.Tensor,
+    prior: torch.Tensor,
+    certain: torch.Tensor,
+    n_planes: int,
+    *,
+    asks: bool = True,
 ) -> torch.Tensor:
     """The first len(prior) of the labels, on this plane after the coarser ones.
 
     `gamma` is (1, h, w); `certain` is (K, h, w), 1 where a label is sure, and of all labels.
+    `asks`: iterations end at the goal.
     """
     free = certain.sum(dim=0) == 0
     iterations, start = ITERATIONS, prior
     if n_planes > 1 and min(grid.shape) > COARSEST:
-        start = doubled(_coarse(grid, gamma, prior, certain, n_planes - 1), grid.shape)
+        coarse = _coarse(grid, gamma, prior, certain, n_planes - 1, asks=asks)
+        start = doubled(coarse, grid.shape)
         iterations = ITERATIONS // 3
     known = certain[: len(prior)]
-    pull = gamma * prior + grid.neighbours(torch.where(free, 0.0, known))
+    pull = gamma * prior + grid.neighbours(known.masked_fill(free, 0.0))
     start = torch.where(free, start, known)
-    return _conjugate_gradients(grid, gamma[0], free, pull, start, iterations)
+    return _conjugate_gradients(grid, gamma[0], free, pull, start, iterations, asks=asks)
 
 
 def _coarse(
-    grid: Grid, gamma: torch.Tensor, prior: torch.Tensor, certain: torch.Tensor, n_planes: int
+    grid: Grid,
+    gamma: torch.Tensor,
+    prior: torch.Tensor,
+    certain: torch.Tensor,
+    n_planes: int,
+    *,
+    asks: bool,
 ) -> torch.Tensor:
     """The answer on 2 x 2 blocks; a block is sure where all its seeds are of one label."""
     share = _blocks(certain)
     sure = (share > 0) & (share == share.sum(dim=0))
-    return _solved(grid.halved, 4 * _blocks(gamma), _blocks(prior), sure.to(prior.dtype), n_planes)
+    planes = 4 * _blocks(gamma), _blocks(prior), sure.to(prior.dtype)
+    return _solved(grid.halved, *planes, n_planes, asks=asks)
 
 
 def _blocks(planes: torch.Tensor) -> torch.Tensor:
@@ -210,11 +311,13 @@ def _conjugate_gradients(
     right: torch.Tensor,
     start: torch.Tensor,
     iterations: int,
+    *,
+    asks: bool,
 ) -> torch.Tensor:
     """Solve (D + gamma - W) x = right on the free pixels, every label at once.
 
     `start` holds the first guess on the free pixels and the answer on the others. The diagonal
-    is the preconditioner.
+    is the preconditioner. Who does not ask whether the goal is reached goes no further behind it.
     """
     mask = free.to(start.dtype)
     diagonal = (grid.degree + gamma) * mask
@@ -229,15 +332,20 @@ def _conjugate_gradients(
     direction = residual * inverse
     energy = _dots(residual, direction)
     goal = TOLERANCE**2 * _dots(right, right * inverse)
+    going = torch.ones_like(energy[:1])
     for _ in range(iterations):
         image = applied(direction)
         length = energy / _dots(direction, image).clamp_min(1e-20)
+        if not asks:
+            length = length * going
         x.addcmul_(length, direction)
         residual.addcmul_(length, image, value=-1)
         scaled = residual * inverse
         fresh = _dots(residual, scaled)
-        if bool((fresh <= goal).all()):
+        if asks and bool((fresh <= goal).all()):
             break
+        if not asks:
+            going = going * (fresh > goal).any().to(going.dtype)
         direction = torch.addcmul(scaled, fresh / energy.clamp_min(1e-20), direction)
         energy = fresh
     return torch.where(free, x, start)

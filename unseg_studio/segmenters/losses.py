@@ -39,7 +39,7 @@ def objective(
     """
     if targets is None:
         return similarity(response, labels) + mu * continuity(response)
-    own = torch.where(targets == UNSCRIBBLED, labels, UNSCRIBBLED)
+    own = labels.masked_fill(targets != UNSCRIBBLED, UNSCRIBBLED)
     return (
         similarity(response, own) + nu * similarity(response, targets) + mu * continuity(response)
     )
