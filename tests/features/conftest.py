@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from tests.features.tiny_vit import tiny, tiny_weights
 from tests.threads import one_thread
 
-__all__ = ["one_thread"]
+__all__ = ["one_thread", "tiny", "tiny_weights"]

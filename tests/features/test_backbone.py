@@ -15,7 +15,6 @@ from unseg_studio.features import backbone as module
 from unseg_studio.features import efficientnet, weights
 from unseg_studio.features.backbone import FeatureRequest, extract
 from unseg_studio.features.cache import FeatureCache
-from unseg_studio.features.catalogue import BACKBONES, Backbone
 
 
 def image(height: int, width: int, seed: int = 4) -> np.ndarray:
@@ -25,24 +24,6 @@ def image(height: int, width: int, seed: int = 4) -> np.ndarray:
 @pytest.fixture
 def memory(tmp_path: Path) -> FeatureCache:
     return FeatureCache(tmp_path / "features")
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file with random weights of a backbone so small that a test may make it."""
-    entry = Backbone(
-        *("tiny", "Tiny ViT", "vit", "test_vit.r160_in1k"),
-        megabytes=1,
-        licence="none",
-        seconds=0,
-        side=96,
-        patch=16,
-        depth=6,
-    )
-    monkeypatch.setitem(BACKBONES, "tiny", entry)
-    torch.manual_seed(0)
-    save_file(real_timm().create_model("test_vit").state_dict(), tmp_path / "tiny.safetensors")
-    return tmp_path / "tiny.safetensors"
 
 
 # Requests ---------------------------------------------------------------------------------------

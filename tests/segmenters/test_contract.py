@@ -20,8 +20,12 @@ from unseg_studio.segmenters import (
     Segmenter,
     default_segmenter,
     make_segmenter,
+    neural_eigen,
     params_of,
+    picie,
 )
+
+pytestmark = pytest.mark.usefixtures("small_features")
 
 SHAPE = (20, 28)
 PRESETS = [(name, preset) for name, kind in SEGMENTERS.items() for preset in kind.presets]
@@ -30,6 +34,13 @@ RANGED = [(n, p) for n, p in PARAMS if params_of(SEGMENTERS[n])[p].low is not No
 WHOLE = [(n, p) for n, p in RANGED if isinstance(getattr(make_segmenter(n), p), int)]
 
 every_segmenter = pytest.mark.parametrize("name", SEGMENTERS)
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds for every fit holds for one that has learned little."""
+    monkeypatch.setattr(neural_eigen, "LEAST_STEPS", 12)
+    monkeypatch.setattr(picie, "UPDATES", 4)
 
 
 def blocks(n_channels: int = 3, shape: tuple[int, int] = SHAPE) -> Image:

@@ -16,6 +16,8 @@ from unseg_studio.segmenters.training import Album, Trainable
 
 FORESEEABLE = [name for name in TRAINABLE if isinstance(brief(name), Foreseeable)]
 
+pytestmark = pytest.mark.usefixtures("small_features")
+
 every_foreseeable = pytest.mark.parametrize("name", FORESEEABLE)
 
 

@@ -11,11 +11,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from tests.features.real_timm import real_timm
 from unseg_studio.data import Image, Scribbles, read_image
-from unseg_studio.features.catalogue import BACKBONES, Backbone
+from unseg_studio.features.deep import deep_planes
 from unseg_studio.segmenters import eigen, neural_eigen, psi, training
 from unseg_studio.segmenters.models import Model, kept
 from unseg_studio.segmenters.neural_eigen import (
@@ -30,6 +28,8 @@ from unseg_studio.segmenters.neural_eigen import (
     places_of,
 )
 from unseg_studio.segmenters.training import TRAINING, Album, parameters_of
+
+pytestmark = pytest.mark.usefixtures("small_features")
 
 SHAPE = (48, 64)
 CPU = torch.device("cpu")
@@ -139,12 +139,14 @@ def test_a_step_asks_for_no_more_images_than_its_batch() -> None:
 
 
 def test_a_grid_of_so_many_places_keeps_the_proportions() -> None:
-    places = places_of(photo(shape=(40, 80)).rgb, SMALL, CPU, most=60)
+    rgb = photo(shape=(40, 80)).rgb
+    places = places_of(rgb, SMALL, CPU, most=60)
     height, width = places.colours.shape[1:]
     assert len(places.features) == height * width <= 66
     assert abs(width / height - 2) < 0.3
-    whole = places_of(photo(shape=(40, 80)).rgb, SMALL, CPU)
-    assert len(whole.features) > 1000
+    whole = places_of(rgb, SMALL, CPU)
+    assert whole.colours.shape[1:] == deep_planes(rgb, SMALL.requests[-1]).shape[1:]
+    assert len(whole.features) > 2 * 66
     assert whole.colours.min() >= 0 and whole.colours.max() <= 1
 
 
@@ -228,33 +230,15 @@ def _imported(tree: ast.AST) -> Iterator[str]:
 # As published ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A file with random weights of a ViT of the catalogue that is small."""
-    entry = Backbone(
-        *("tiny", "Tiny ViT", "vit", "test_vit.r160_in1k"),
-        megabytes=1,
-        licence="none",
-        seconds=0,
-        side=96,
-        patch=16,
-        depth=6,
-    )
-    monkeypatch.setitem(BACKBONES, "tiny", entry)
-    torch.manual_seed(0)
-    save_file(real_timm().create_model("test_vit").state_dict(), tmp_path / "tiny.safetensors")
-    return str(tmp_path / "tiny.safetensors")
-
-
-def published(tiny: str, **more: object) -> NeuralEigen:
+def published(tiny: Path, **more: object) -> NeuralEigen:
     segmenter = NeuralEigen(**{**NeuralEigen.presets["paper"], **more})
     object.__setattr__(segmenter, "backbone", "tiny")  # the choices are those of the catalogue
-    object.__setattr__(segmenter, "weights", tiny)
+    object.__setattr__(segmenter, "weights", str(tiny))
     return segmenter
 
 
 def test_of_a_vit_early_middle_and_last_tokens_are_seen_and_the_last_keys_compared(
-    tiny: str,
+    tiny: Path,
 ) -> None:
     segmenter = published(tiny)
     blocks = [(r.facet, r.block) for r in segmenter.requests]
@@ -266,7 +250,7 @@ def test_of_a_vit_early_middle_and_last_tokens_are_seen_and_the_last_keys_compar
 
 
 def test_the_published_network_is_as_wide_as_its_inputs_and_its_functions_are_the_clusters(
-    tiny: str,
+    tiny: Path,
 ) -> None:
     made = learner(published(tiny, n_clusters=20, n_nearest=16))
     assert np.isfinite(made.step(0))
@@ -277,7 +261,7 @@ def test_the_published_network_is_as_wide_as_its_inputs_and_its_functions_are_th
     assert made.scorer()(photo().rgb).shape[0] == 20
 
 
-def test_the_published_variant_clusters_what_is_hidden_by_kmeans(tiny: str) -> None:
+def test_the_published_variant_clusters_what_is_hidden_by_kmeans(tiny: Path) -> None:
     made = learner(published(tiny, clusters="kmeans", n_clusters=6, n_functions=12, n_nearest=16))
     made.step(0)
     tensors = made.tensors()

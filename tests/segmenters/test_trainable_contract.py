@@ -14,7 +14,7 @@ import torch
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.document.values import plain_segmenter, segmenter_of
-from unseg_studio.segmenters import SEGMENTERS, Estimate, make_segmenter, neural_eigen
+from unseg_studio.segmenters import SEGMENTERS, Estimate, make_segmenter, neural_eigen, picie
 from unseg_studio.segmenters.models import Model, keep, kept, load
 from unseg_studio.segmenters.training import Trainable, TrainingStep
 
@@ -38,7 +38,10 @@ BRIEF = {
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neural_eigen, "LEAST_STEPS", 12)
+    monkeypatch.setattr(picie, "UPDATES", 4)
 
+
+pytestmark = pytest.mark.usefixtures("small_features")
 
 every_trainable = pytest.mark.parametrize("name", TRAINABLE)
 
@@ -71,8 +74,15 @@ def trained_on(name: str, images: Sequence[Image]) -> Trainable:
 
 
 @cache
-def trained(name: str) -> Trainable:
-    return trained_on(name, [photo(i) for i in range(4)])
+def steps_over(name: str, n_images: int) -> tuple[TrainingStep, ...]:
+    """A whole training, which all tests share; nobody can change it."""
+    return tuple(brief(name).train([photo(i) for i in range(n_images)], "cpu"))
+
+
+def trained(name: str, n_images: int = 4) -> Trainable:
+    last = steps_over(name, n_images)[-1].segmenter
+    assert isinstance(last, Trainable)
+    return last
 
 
 def settled(segmenter: Trainable, image: Image, scribbles: Scribbles | None = None) -> Estimate:
@@ -86,7 +96,7 @@ def labels_of(estimate: Estimate) -> np.ndarray:
 
 @every_trainable
 def test_steps_come_one_by_one_and_the_last_has_the_trained_segmenter(name: str) -> None:
-    steps = list(brief(name).train([photo(i) for i in range(4)], "cpu"))
+    steps = steps_over(name, 4)
     assert [s.is_last for s in steps] == [False] * (len(steps) - 1) + [True]
     assert all(0 < s.step <= s.total for s in steps)
     assert any(s.previews for s in steps) and any(s.model for s in steps[:-1])
@@ -131,8 +141,7 @@ def test_strokes_give_clusters_to_categories(name: str) -> None:
 
 @every_trainable
 def test_a_training_that_is_gone_on_with_ends_as_if_it_had_never_stopped(name: str) -> None:
-    images = [photo(i) for i in range(2)]
-    whole = list(brief(name).train(images, "cpu"))
+    images, whole = [photo(i) for i in range(2)], steps_over(name, 2)
     looks = [s for s in whole if s.model is not None and not s.is_last]
     middle = looks[(len(looks) - 1) // 2]
     again = list(brief(name).train(images, "cpu", start=middle.model))
@@ -150,12 +159,11 @@ def _require_same(one: TrainingStep, other: TrainingStep) -> None:
 def test_the_same_seed_gives_the_same_model_and_leaves_the_chance_of_others_alone(
     name: str,
 ) -> None:
-    state = torch.get_rng_state()
-    images = [photo(i) for i in range(2)]
-    one = trained_on(name, images)
-    assert torch.equal(torch.get_rng_state(), state)
+    one = trained(name, 2)
     torch.rand(3)
-    assert trained_on(name, images).model == one.model
+    state = torch.get_rng_state()
+    assert trained_on(name, [photo(i) for i in range(2)]).model == one.model
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @every_trainable
@@ -182,9 +190,8 @@ def test_a_model_that_does_not_fit_is_refused_in_a_sentence(name: str) -> None:
 @every_trainable
 def test_nothing_reaches_the_learner_but_the_pixels(name: str) -> None:
     """Sources, scribbles and labels of an image have no way into what is learned."""
-    images = [photo(i) for i in range(2)]
     named = [
         replace(image, source=replace(image.source, path=Path(f"{i}_mask.png")))
-        for i, image in enumerate(images)
+        for i, image in enumerate(map(photo, range(2)))
     ]
-    assert trained_on(name, images).model == trained_on(name, named).model
+    assert trained_on(name, named).model == trained(name, 2).model
