@@ -282,7 +282,15 @@ def test_info_says_what_is_installed_without_importing_it():
         "print(sorted({'timm', 'torchvision', 'qtpy', 'napari'} & set(sys.modules)))"
     )
     done = python("-c", code)
-    for word in (unseg_studio.__version__, "torch", "processor", "diffcluster", "coco", "PySide6"):
+    for word in (
+        unseg_studio.__version__,
+        "torch",
+        "processor",
+        "why",
+        "diffcluster",
+        "coco",
+        "PySide6",
+    ):
         assert word in done.stdout
     assert done.stdout.endswith("[]\n")
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.faulty_device import ALWAYS, FULL, GONE, H200, FaultyDriver
 from unseg_studio.data import FIRST_CLUSTER, Image
 from unseg_studio.features.augment import Rgb
+from unseg_studio.features.devices import standing_in
 from unseg_studio.segmenters import training
 from unseg_studio.segmenters.base import param
 from unseg_studio.segmenters.learned import LearnedFit, model_param
@@ -256,3 +258,37 @@ def test_agreement_is_whole_for_equal_views_and_none_for_chance_or_one_cluster()
     assert agreement(clusters, torch.full((100, 4), 0.25)) == pytest.approx(0, abs=1e-9)
     one = torch.eye(4)[torch.zeros(100, dtype=torch.int64)]
     assert agreement(one, one) == pytest.approx(0, abs=1e-9)
+
+
+def trained(device: str = "auto") -> list[TrainingStep]:
+    return list(Shades(n_steps=12).train([photo(i) for i in range(3)], device))
+
+
+def test_a_training_goes_on_where_its_card_was_full_for_a_moment() -> None:
+    driver = FaultyDriver(H200)
+    driver.fail("training", FULL, at=7)
+    with standing_in(driver):
+        *_, last = trained()
+    assert last.is_last
+    assert last.note == (
+        "NVIDIA H200, 139 GiB ran out of memory while it was training. It goes on from its last "
+        "model there."
+    )
+    assert driver.n_given_back == 1
+
+
+@pytest.mark.parametrize(("error", "at"), [(FULL, 1), (FULL, 6), (GONE, 1), (GONE, 6)])
+def test_a_training_whose_card_fails_ends_on_the_cpu_with_the_same_model(
+    error: Exception, at: int
+) -> None:
+    alone = trained("cpu")[-1]
+    driver = FaultyDriver(H200)
+    driver.fail("training", error, at=at, times=ALWAYS)
+    with standing_in(driver):
+        *_, last = trained()
+    assert last.note.endswith("It goes on from its last model on the CPU.")
+    assert last.model is not None
+    assert alone.model is not None
+    assert (last.step, last.total) == (alone.step, alone.total)
+    for name, tensor in alone.model.tensors.items():
+        torch.testing.assert_close(last.model.tensors[name], tensor)

@@ -11,8 +11,9 @@ from rich.table import Table
 
 from unseg_studio import __version__
 from unseg_studio.document.machine import core_count, processor
+from unseg_studio.features.devices import place_of
 from unseg_studio.formats import FORMATS
-from unseg_studio.segmenters import SEGMENTERS, resolve_device
+from unseg_studio.segmenters import SEGMENTERS
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     "base": (
@@ -56,10 +57,10 @@ def _program() -> dict[str, str]:
 
 
 def _device() -> dict[str, str]:
-    chosen = resolve_device("auto")
-    name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else processor()
+    chosen = place_of("auto")
     return {
-        "auto": f"{chosen} ({name})",
+        "auto": f"{chosen.device} ({chosen.name})",
+        "why": chosen.reason,
         "processor": f"{processor()}, {core_count()} cores",
         "torch threads": str(torch.get_num_threads()),
     }

@@ -129,7 +129,7 @@ class Seat:
         try:
             if memory:
                 self._fit.recall(unpacked(memory, "cpu"))
-            with closing(self._fit.refine(scribbles)) as estimates:  # type: ignore[type-var]
+            with closing(self._fit.refine(scribbles)) as estimates:
                 for number, estimate in enumerate(estimates, 1):
                     if not self._goes_on(run):
                         return

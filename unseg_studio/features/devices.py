@@ -443,6 +443,11 @@ def is_lost(device: str) -> bool:
     return device.partition(":")[0] in _lost
 
 
+def select(device: str) -> None:
+    """What this process does without saying where is done there, from now on."""
+    _driver.select(device)
+
+
 def finish(place: Place) -> None:
     """Wait until the place has done what it was told."""
     _driver.finish(place.device)

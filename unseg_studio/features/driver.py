@@ -80,6 +80,11 @@ class Driver:
         del stage
         return _on_card(word) if word.startswith("cuda") else nullcontext()
 
+    def select(self, word: str) -> None:
+        """Do on this card what is done without saying where."""
+        if word.startswith("cuda"):
+            torch.cuda.set_device(word)
+
     def finish(self, word: str) -> None:
         """Wait until the device has done what it was told."""
         if word.startswith("cuda"):

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from unseg_studio.features.devices import place_of, select
 from unseg_studio.features.lazy_torch import torch
-from unseg_studio.segmenters.base import resolve_device
 
 N_PEERS, PLACE, DEVICE = "WORLD_SIZE", "RANK", "LOCAL_RANK"
 """Environment variables of `torchrun`: how many there are, which this is, and its device."""
@@ -171,11 +171,10 @@ def joined(device: str) -> Iterator[str]:
     if int(os.environ.get(N_PEERS, "1")) < 2 or group.is_initialized():
         yield device
         return
-    kind = resolve_device(device).type
+    kind = place_of(device).kind
     own = f"{kind}:{os.environ.get(DEVICE, '0')}" if kind == "cuda" else kind
     with _loss_told():
-        if kind == "cuda":
-            torch.cuda.set_device(own)
+        select(own)
         group.init_process_group("nccl" if kind == "cuda" else "gloo")
     try:
         yield own

@@ -13,8 +13,9 @@ from.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -23,11 +24,14 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import FIRST_CLUSTER, Image
 from unseg_studio.features.augment import Photometry, Rgb
+from unseg_studio.features.devices import DeviceError, Place, cpu, make_room, place_of, working
 from unseg_studio.features.lazy_torch import torch
-from unseg_studio.segmenters.base import Segmenter, resolve_device
+from unseg_studio.segmenters.base import Segmenter
 from unseg_studio.segmenters.models import Model, keep
 from unseg_studio.segmenters.peers import Joining, Peers, peers_here
 from unseg_studio.version import versions
+
+log = logging.getLogger(__name__)
 
 N_LOOKS, LEAST_APART = 20, 4
 """How often a training looks at its score, at most, and so many steps from look to look at least:
@@ -125,6 +129,8 @@ class TrainingStep:
         What is wrong with images that could not be read, so far.
     segmenter : Segmenter or None
         The trained one, with the last step.
+    note : str
+        What the person should know of how it goes on, in a sentence; mostly empty.
     """
 
     step: int
@@ -135,6 +141,7 @@ class TrainingStep:
     model: Model | None = None
     skipped: tuple[str, ...] = ()
     segmenter: Segmenter | None = None
+    note: str = ""
 
     @property
     def is_last(self) -> bool:
@@ -359,13 +366,48 @@ def train(
     *,
     start: Model | None = None,
 ) -> Iterator[TrainingStep]:
-    """The loop that every method shares, and all `Peers` of a training; see `Trainable.train`."""
+    """The loop that every method shares, and all `Peers` of a training; see `Trainable.train`.
+
+    Where its device fails, a training goes on from its last model: at first there, with less in
+    memory, and then on the CPU. Half the resolution would be another training. Several processes
+    end instead, since each of them waits for the others.
+    """
     peers = peers_here()
     peers.meet()  # all have read `start`, wherever it is from, before anything is written
-    album, place = Album(images), resolve_device(device)
+    album, place = Album(images), place_of(device)
     if start is not None:
         require_method(segmenter, start)
-    learner = make(album, place)
+    note, newest, made_room = "", start, False
+    while True:
+        course = _course(segmenter, make, album, place, newest)
+        try:
+            while (step := _next(course, place)) is not None:
+                newest = step.model or newest
+                yield replace(step, note=note) if note else step
+        except DeviceError as error:
+            if peers.n > 1:
+                raise
+            course.close()
+            make_room(place)
+            stays = error.trouble == "full" and not made_room
+            made_room = True
+            place = place if stays else cpu(str(error))
+            note = f"{error} It goes on from its last model {'there' if stays else 'on the CPU'}."
+            log.warning(note)
+        else:
+            return
+
+
+def _next(course: Iterator[TrainingStep], place: Place) -> TrainingStep | None:
+    with working("training", place):
+        return next(course, None)
+
+
+def _course(
+    segmenter: Trainable, make: Make, album: Album, place: Place, start: Model | None
+) -> Generator[TrainingStep, None, None]:
+    """A training on one place, from a model on."""
+    peers, learner = peers_here(), make(album, place.torch_device)
     _join(learner, peers, segmenter.title)
     course = _Course(segmenter, album, learner, peers)
     if start is not None:

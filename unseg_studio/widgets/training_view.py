@@ -477,7 +477,8 @@ class TrainingView(QWidget):
         self._bar.setRange(0, last.step.total)
         self._bar.setValue(last.step.step)
         self._course.setText(_course(last))
-        self._skipped.setText(_told_of(last.step.skipped))
+        told = last.step.note, _told_of(last.step.skipped)
+        self._skipped.setText(" ".join(filter(None, told)))
         shown = [each.pictures for each in news if each.pictures]
         if shown:
             self._show_pictures(shown[-1])
