@@ -8,11 +8,12 @@ pytest_plugins = ["pytester"]
 
 
 @pytest.fixture
-def suite(pytester):
-    """A suite of its own that stands on this one's conftest."""
+def suite(pytester, monkeypatch):
+    """A suite of its own that stands on this one's conftest; it loads the plugins it names."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     conftest = (pytester._request.config.rootpath / "tests" / "conftest.py").read_text("utf-8")
     pytester.makeconftest(conftest)
-    pytester.makeini("[pytest]\nqt_api = pyside6\naddopts = -p no:napari -p no:npe2")
+    pytester.makeini("[pytest]\nqt_api = pyside6")
     return pytester
 
 
@@ -44,12 +45,12 @@ def test_a_window_left_behind_fails_its_own_test_only(suite):
             pass
         """
     )
-    result = suite.runpytest_subprocess()
+    result = suite.runpytest_subprocess("-p", "pytest-qt")
     result.assert_outcomes(passed=5, errors=1)
     result.stdout.fnmatch_lines(["*The test left these windows open: <PySide6*QWidget*"])
 
 
 def test_without_qt_nothing_is_watched(suite):
     suite.makepyfile("def test_adds(): assert 1 + 1 == 2")
-    result = suite.runpytest_subprocess("-p", "no:pytest-qt")
+    result = suite.runpytest_subprocess()
     result.assert_outcomes(passed=1)
