@@ -38,7 +38,7 @@ def button_of(window, name):
 
 
 def strip_of(window):
-    return window.panels.filmstrip
+    return window.panels.filmstrip.panel
 
 
 def is_complete(window):

@@ -340,6 +340,29 @@ class TestAhead:
         assert window.document.is_grounded
         assert window.document.undo_text is None
 
+    def test_the_image_before_is_ready_too_and_without_an_engine(self, qtbot, with_project):
+        window, beside = with_project, with_project.review.beside
+        qtbot.waitUntil(lambda: window.review.ahead.is_ready, timeout=ENGINE_MS)
+        labels = window.document.labels
+        qtbot.keyClick(window.canvas, ENTER)
+        qtbot.waitUntil(lambda: beside.is_ready, timeout=ENGINE_MS)
+        assert beside.entry.name == "cell 1.png"
+        qtbot.keyClick(window.canvas, Qt.Key.Key_PageUp)
+        assert window.review.current.name == "cell 1.png"  # at once, without the event loop
+        assert window.document.status.phase == "done"
+        assert (window.document.labels == labels).all()
+        assert window.review.ahead.entry.name == "cell 2.png"
+
+    def test_a_large_image_is_not_held_beside_the_one_that_is_open(
+        self, qtbot, with_project, monkeypatch
+    ):
+        monkeypatch.setattr("unseg_studio.app.ahead.MOST_PIXELS", 10)
+        window, beside = with_project, with_project.review.beside
+        qtbot.keyClick(window.canvas, ENTER)
+        wait_for(qtbot, window, "cell 2.png")
+        qtbot.waitUntil(lambda: beside.is_ready, timeout=ENGINE_MS)
+        assert beside.take(1) is None
+
     def test_somewhere_else_it_begins_anew(self, qtbot, with_project):
         window, ahead = with_project, with_project.review.ahead
         window.review.open(3)

@@ -21,6 +21,7 @@ from unseg_studio.app.hint_bar import STEPS
 from unseg_studio.app.tools import Tool
 from unseg_studio.data import FIRST_CLUSTER, Image
 from unseg_studio.document import Document, RunStatus
+from unseg_studio.widgets import ExportWish
 from unseg_studio.widgets.layout import button
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -404,12 +405,34 @@ class TestEngine:
         assert (labels[:, 36:] == 2).mean() > 0.9
 
 
+class TestTabs:
+    def test_a_tab_behind_is_made_when_it_comes_to_the_front(self, qtbot, window):
+        export = window.panels.export
+        assert not export.is_made
+        window._docks["Export"].raise_()
+        qtbot.waitUntil(lambda: export.is_made)
+        assert export.panel.isVisible()
+        export.panel.export_requested.emit(ExportWish())
+        assert shown(ExportDialog)
+
+    def test_a_tab_in_front_is_there_at_once_with_the_next_image(self, qtbot, window):
+        window._docks["Correct"].raise_()
+        qtbot.waitUntil(lambda: window.panels.corrections.is_made)
+        window.show_document(Document(window.document.image, window.document.categories))
+        assert window.panels.corrections.is_made
+        assert not window.panels.export.is_made
+
+    def test_what_a_tab_refuses_is_said(self, qtbot, window):
+        window.panels.corrections.panel.refused.emit("This cannot be done.")
+        assert window.messages.message.sentence == "This cannot be done."
+
+
 class TestDisplay:
     def test_contrast_of_sixteen_bit_images_changes_the_picture_only(self, make_window):
         values = np.random.default_rng(1).integers(1000, 3000, (40, 50)).astype(np.uint16)
         window = make_window(Image.of(values))
         window.canvas.set_overlay_hidden(True)
-        before, box = window.canvas.grab_view(), window.panels.contrast
+        before, box = window.canvas.grab_view(), window.panels.contrast.panel
         box._limits.setValue((1000, 1500))
         bright = window.canvas.grab_view()
         assert bright != before
@@ -421,14 +444,14 @@ class TestDisplay:
     def test_channels_can_be_switched_off(self, make_window):
         values = np.random.default_rng(1).integers(0, 255, (40, 50, 5)).astype(np.uint8)
         window = make_window(Image.of(values))
-        boxes = window.panels.contrast._channels
+        boxes = window.panels.contrast.panel._channels
         assert [box.isChecked() for box in boxes] == [True, True, True, False, False]
         boxes[0].click()
         assert window.canvas.look().channels == (1, 2)
 
     def test_grey_images_have_no_channels_to_choose(self, make_window):
         values = np.random.default_rng(1).integers(0, 255, (40, 50)).astype(np.uint8)
-        assert make_window(Image.of(values)).panels.contrast._channels == []
+        assert make_window(Image.of(values)).panels.contrast.panel._channels == []
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # newer bindings want a QPointF

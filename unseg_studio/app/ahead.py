@@ -1,4 +1,4 @@
-"""The next image of the queue, made ready while the person works on the one before it.
+"""Images of the queue that are made ready while the person works on another one.
 
 In time from top to bottom, each line only while the engine of the open image rests:
 
@@ -9,8 +9,9 @@ In time from top to bottom, each line only while the engine of the open image re
                      its panels, one at a time, so that nobody notices
     take(entry)      what there is by then
 
-At most one image is held. A stroke on the open image ends the proposal at its next yield; it is
-begun again when the engine rests.
+At most one image is held by each. A stroke on the open image ends the proposal at its next yield;
+it is begun again when the engine rests. The one that is not `computing` leaves out the proposal and
+the features: it is for an image that the person may only look at again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ from unseg_studio.widgets import Background
 TICK_MS = 25
 REST_MS = 300
 """So long the engine of the open image has to rest before anything is begun."""
+
+MOST_PIXELS = 6_000_000
+"""A larger image is held only where the person will most likely go."""
 
 
 @dataclass(eq=False)
@@ -81,16 +85,28 @@ class Prepared:
 
 
 class Ahead(QObject):
-    """Prepares one image, when there is time for it."""
+    """Prepares one image, when there is time for it.
+
+    Parameters
+    ----------
+    is_busy : callable
+        Whether something else needs the machine.
+    parent : QObject or None
+        Ends it with itself.
+    computes : bool
+        Whether the labels and the features are made ready too, and large images held.
+    """
 
     proposed = Signal(object)
     """A Prepared whose first labels are there."""
     ready = Signal()
     """There is nothing more to do."""
 
-    def __init__(self, is_busy: Callable[[], bool], parent: QObject | None = None) -> None:
+    def __init__(
+        self, is_busy: Callable[[], bool], parent: QObject | None = None, *, computes: bool = True
+    ) -> None:
         super().__init__(parent)
-        self._is_busy = is_busy
+        self._is_busy, self._computes = is_busy, computes
         self._background = Background(self)
         self._worker: Worker | None = None
         self._project: Project | None = None
@@ -112,6 +128,11 @@ class Ahead(QObject):
     def is_ready(self) -> bool:
         """Nothing more is to be done for it."""
         return self._entry is not None and not self._timer.isActive()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Something is still to be done."""
+        return self._timer.isActive()
 
     def prepare(
         self, project: Project, entry: ImageEntry | None, taught: Taught | None = None
@@ -188,13 +209,18 @@ class Ahead(QObject):
         )
         while self._image is None:
             yield
+        height, width = self._image.shape[:2]
+        if not self._computes and height * width > MOST_PIXELS:
+            self._image = None
+            return
         prepared = self._opened(self._image)
         if prepared is None:
             return
         yield
-        if not has_labels(prepared.document):
-            prepared = yield from self._proposal(prepared)
-        yield from self._features(prepared.document.image)
+        if self._computes:
+            if not has_labels(prepared.document):
+                prepared = yield from self._proposal(prepared)
+            yield from self._features(prepared.document.image)
         yield from prepared.furnish()
 
     def _keep_image(self, image: Image) -> None:

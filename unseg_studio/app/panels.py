@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
@@ -37,6 +38,51 @@ WHOLE = frozenset({"Categories", "Run", "Filmstrip", "Images"})
 """Docks that are never scrolled."""
 
 
+Panel = TypeVar("Panel", bound=QWidget)
+
+
+class Late(QWidget, Generic[Panel]):
+    """The place of a panel that is made when its dock is first in sight.
+
+    Most images come and go without anybody opening the tabs behind the first one.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the panel.
+    """
+
+    def __init__(self, make: Callable[[], Panel]) -> None:
+        super().__init__()
+        self._make = make
+        self._panel: Panel | None = None
+        self._greetings: list[Callable[[Panel], object]] = []
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+
+    @property
+    def is_made(self) -> bool:
+        """It is more than a place."""
+        return self._panel is not None
+
+    @property
+    def panel(self) -> Panel:
+        """The panel; made now, if it was not there."""
+        if self._panel is None:
+            self._panel = self._make()
+            self._layout.addWidget(self._panel)
+            self._panel.show()  # at once, not in the next turn of the event loop
+            for greet in self._greetings:
+                greet(self._panel)
+        return self._panel
+
+    def when_made(self, greet: Callable[[Panel], object]) -> None:
+        """Call this with the panel once it is there."""
+        self._greetings.append(greet)
+        if self._panel is not None:
+            greet(self._panel)
+
+
 @dataclass(frozen=True, eq=False)
 class Panels:
     """What is made anew for every document."""
@@ -44,10 +90,10 @@ class Panels:
     categories: CategoryList
     run: RunBar
     segmenter: SegmenterBox
-    corrections: CorrectionsBox
-    contrast: ContrastBox
-    export: ExportBox
-    filmstrip: FilmstripBar
+    corrections: Late[CorrectionsBox]
+    contrast: Late[ContrastBox]
+    export: Late[ExportBox]
+    filmstrip: Late[FilmstripBar]
 
     @classmethod
     def of(
@@ -63,18 +109,21 @@ class Panels:
             name: made[name] if name in made else make(document, live)
             for name, make in PARTS.items()
         }
-        return cls(**parts, contrast=ContrastBox(document, canvas))
+        return cls(
+            **parts,
+            corrections=Late(partial(CorrectionsBox, document, live)),
+            contrast=Late(partial(ContrastBox, document, canvas)),
+            export=Late(partial(ExportBox, document, live)),
+            filmstrip=Late(partial(FilmstripBar, document, live)),
+        )
 
 
 PARTS: dict[str, Callable[[Document, Live], QWidget]] = {
     "categories": CategoryList,
     "run": RunBar,
     "segmenter": SegmenterBox,
-    "corrections": CorrectionsBox,
-    "export": ExportBox,
-    "filmstrip": FilmstripBar,
 }
-"""Panels that can be made before their document is shown."""
+"""Panels that are in sight at once, and can be made before their document is shown."""
 
 
 class Docks:
@@ -88,6 +137,8 @@ class Docks:
     def __init__(self, window: QMainWindow, display: DisplayBox, queue: QueuePanel) -> None:
         self._window = window
         self._display = display
+        self._in_sight: set[str] = set()
+        self._late: dict[str, Late[Any]] = {}
         self._docks = {
             name: self._make_dock(name)
             for name in ("Categories", "Run", "Clusters", "Correct", "Display", "Export")
@@ -124,6 +175,14 @@ class Docks:
         if old is not None and (widget := old.widget()) is not None:
             widget.deleteLater()
         self._display_slot.insertWidget(1, panels.contrast)
+        self._late = {
+            "Correct": panels.corrections,
+            "Display": panels.contrast,
+            "Export": panels.export,
+            "Filmstrip": panels.filmstrip,
+        }
+        for name in self._in_sight:
+            self._make_late(name)
 
     def share_height(self) -> None:
         """Give most of the height to the tabs."""
@@ -145,6 +204,7 @@ class Docks:
         )
         if name not in WHOLE:
             dock.setWidget(_make_area())
+        dock.visibilityChanged.connect(partial(self._on_visibility_changed, name))
         self._window.addDockWidget(area, dock)
         return dock
 
@@ -159,6 +219,18 @@ class Docks:
         layout.addStretch(1)
         self._put("Display", both)
         return layout
+
+    def _on_visibility_changed(self, name: str, is_in_sight: bool) -> None:
+        """A tab that lies behind another one is visible for Qt, but for this signal."""
+        if is_in_sight:
+            self._in_sight.add(name)
+            self._make_late(name)
+        else:
+            self._in_sight.discard(name)
+
+    def _make_late(self, name: str) -> None:
+        if name in self._late:
+            _ = self._late[name].panel
 
     def _put(self, name: str, panel: QWidget) -> None:
         area = self._docks[name].widget()

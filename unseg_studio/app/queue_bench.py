@@ -44,7 +44,7 @@ SIZE = 1440, 900
 SEED = 0
 
 ACCEPTED = "accept and next, prepared"
-WENT_BACK = "previous, not prepared"
+WENT_BACK = "previous image"
 CLICKED = "click on a row, new image"
 OPENED = "project opened: list painted"
 SHOWN = "project opened: first image painted"
@@ -294,10 +294,10 @@ class Stage(QObject):
         return entry.id if entry else None
 
     def settle(self) -> None:
-        """Until nothing computes, and the next image is prepared."""
+        """Until nothing computes, and the images around are prepared."""
         review = self.window.review
         self.wait(lambda: not self.window.document.status.is_busy)
-        self.wait(lambda: review.ahead.is_ready or review.ahead.entry is None)
+        self.wait(lambda: not (review.ahead.is_at_work or review.beside.is_at_work))
         self.rest(_REST_S)
 
     def rest(self, seconds: float) -> None:

@@ -69,7 +69,9 @@ class Review(QObject):
         self._journal: Journal | None = None
         self._taught: Taught | None = None
         self._watch = Stopwatch()
+        self._direction = -1
         self.ahead = Ahead(self._is_busy, self)
+        self.beside = Ahead(lambda: self._is_busy() or self.ahead.is_at_work, self, computes=False)
         self.ahead.proposed.connect(self._on_proposed)
         panel.thumbnails.fill_while(self._is_resting)
         panel.chosen.connect(self.open)
@@ -139,6 +141,7 @@ class Review(QObject):
     def step(self, step: int) -> None:
         """Show the image that many rows further down."""
         entry = self._neighbour(step)
+        self._direction = step
         if entry is not None:
             self.open(entry.id)
 
@@ -194,12 +197,14 @@ class Review(QObject):
         """Let go of everything that computes."""
         self.take(None)
         self.ahead.close()
+        self.beside.close()
         self._panel.thumbnails.close()
 
     def step_out(self) -> None:
         """An image that is no part of the project takes the place of the one that was open."""
         self._leave()
         self.ahead.forget()
+        self.beside.forget()
         self._stop_opening()
         self._current, self._document = None, None
         self._panel.show_current(None)
@@ -208,7 +213,8 @@ class Review(QObject):
 
     def _open(self, entry: ImageEntry) -> None:
         self._stop_opening()
-        if (prepared := self.ahead.take(entry.id)) is not None:
+        prepared = self.ahead.take(entry.id) or self.beside.take(entry.id)
+        if prepared is not None:
             self._show(prepared)
             return
         self._asked = entry.id
@@ -329,11 +335,20 @@ class Review(QObject):
 
     def _is_resting(self) -> bool:
         """Nothing is to be computed or prepared."""
-        return not self._is_busy() and (self.ahead.entry is None or self.ahead.is_ready)
+        return not (self._is_busy() or self.ahead.is_at_work or self.beside.is_at_work)
 
     def _look_ahead(self) -> None:
+        """Prepare the image that comes next, and the one beside this, where the person went."""
         if self._project is not None and self._current is not None:
-            self.ahead.prepare(self._project, self._following(), self._taught)
+            following = self._following()
+            self.ahead.prepare(self._project, following, self._taught)
+            self.beside.prepare(self._project, self._beside(following))
+
+    def _beside(self, following: ImageEntry | None) -> ImageEntry | None:
+        """Where the person may step to, if that is not where `accept` leads."""
+        sides = [self._neighbour(step) for step in (self._direction, -self._direction)]
+        known = following.id if following else None
+        return next((entry for entry in sides if entry and entry.id != known), None)
 
     def _learn_from(self, document: Document) -> None:
         """What was accepted last tells what the images after it show."""

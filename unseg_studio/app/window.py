@@ -44,6 +44,9 @@ SIZE = QSize(1280, 800)
 FIRST_RUN_MS = 100
 """The first picture is on the screen before the engine, and torch with it, is asked for."""
 
+RUN_MS = 30
+"""Every other picture is on the screen before the engine takes a part of the processor."""
+
 
 def window_settings() -> QSettings:
     """What the window remembers between starts."""
@@ -317,7 +320,7 @@ class MainWindow(QMainWindow):
         self._say_what_helps()
         if prepared is None:  # else the queue says in a moment that everything is different
             self.actions_.refresh()
-        self._start()
+        QTimer.singleShot(RUN_MS, self, self._start)
 
     def _take(self, document: Document, prepared: Prepared | None = None) -> None:
         image = document.image
@@ -355,10 +358,12 @@ class MainWindow(QMainWindow):
         self.review.changed.connect(self._on_image_changed)
 
     def _connect_document(self) -> None:
-        for view in (self.panels.categories, self.panels.segmenter, self.panels.corrections):
+        panels = self.panels
+        for view in (panels.categories, panels.segmenter):
             view.refused.connect(self._on_refused)
+        panels.corrections.when_made(lambda box: box.refused.connect(self._on_refused))
         self._brush.refused.connect(self._on_refused)
-        self.panels.export.export_requested.connect(self._on_export_requested)
+        panels.export.when_made(lambda box: box.export_requested.connect(self._on_export_requested))
         events = self.document.events
         follow(self, events.history_changed, self._on_history_changed)
         follow(self, events.categories_changed, self._on_choice_changed)
@@ -598,7 +603,8 @@ class MainWindow(QMainWindow):
         self.live.close()
         self.review.close()
         self.projects.let_go()
-        self.panels.filmstrip.filmstrip.close()
+        if self.panels.filmstrip.is_made:
+            self.panels.filmstrip.panel.filmstrip.close()
         super().closeEvent(event)
 
     def leave(self) -> None:
