@@ -271,9 +271,9 @@ def plain(value: object) -> Any:
 
 def check_coco(annotation: Annotation, options: CocoOptions) -> Iterator[Finding]:
     """Tell which masks polygons cannot hold, and how exactly readers get back the others."""
-    patches = [geometry.tight(region.patch) for region in annotation.regions]
-    if options.segmentation == "rle" or not patches:
+    if options.segmentation == "rle" or not annotation.regions:
         return
+    patches = [geometry.tight(region.patch) for region in annotation.regions]
     yield from _about_holes(patches, options)
     kept = (_kept(patch, options) for patch in patches)
     drawn = [(patch, _traced(patch, options)) for patch in kept if _as_polygons(patch, options)]

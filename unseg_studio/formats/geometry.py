@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import Patch
-from unseg_studio.data.boxes import bounds
 
 Mask = NDArray[np.bool_]
 Polygon = NDArray[np.float64] | NDArray[np.int64]
@@ -42,13 +41,21 @@ NOWHERE = Patch(slice(0, 0), slice(0, 0), np.zeros((0, 0), bool))
 
 def tight(patch: Patch) -> Patch:
     """Cut a patch to the bounding box of its pixels; one that has it already stays the same."""
-    every = slice(0, patch.mask.shape[0]), slice(0, patch.mask.shape[1])
-    if bounds(patch.mask) == every:
+    if _reaches_its_edges(patch.mask):
         return patch
     inner = Patch.whole(patch.mask)
     top, left = patch.rows.start, patch.cols.start
     rows = slice(top + inner.rows.start, top + inner.rows.stop)
     return Patch(rows, slice(left + inner.cols.start, left + inner.cols.stop), inner.mask)
+
+
+def _reaches_its_edges(mask: Mask) -> bool:
+    """Nothing can be cut off; four lines tell, however large the mask is."""
+    return bool(
+        mask.size
+        and (mask[0].any() and mask[-1].any())
+        and (mask[:, 0].any() and mask[:, -1].any())
+    )
 
 
 def box(patch: Patch) -> tuple[int, int, int, int]:

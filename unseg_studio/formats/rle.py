@@ -33,29 +33,36 @@ def run_lengths(patch: Patch, shape: Shape) -> NDArray[np.int64]:
         Their sum is height x width. The first is 0 where the first pixel is set.
     """
     height, width = shape
-    starts, ends = _runs_of(patch, height)
-    if not starts.size:
-        return np.array([height * width])
-    apart = starts[1:] != ends[:-1]  # otherwise a run goes on at the top of the next column
-    starts, ends = starts[np.r_[True, apart]], ends[np.r_[apart, True]]
-    turns = np.stack([starts, ends], axis=1).ravel()
-    counts = np.diff(turns, prepend=0, append=height * width)
-    return counts[:-1] if turns[-1] == height * width else counts
+    turns = _turns_of(patch, height)
+    counts = np.empty(turns.size + 1, np.int64)
+    counts[:-1], counts[-1] = turns, height * width
+    counts[1:] -= turns
+    # A run that goes on at the top of the next column was cut in two there.
+    if turns.size and not (inner := counts[1:-1]).all():
+        kept = np.ones(turns.size, bool)
+        kept[:-1] &= inner > 0
+        kept[1:] &= inner > 0
+        counts = np.diff(turns[kept], prepend=0, append=height * width)
+    return counts if counts[-1] or counts.size == 1 else counts[:-1]
 
 
-def _runs_of(patch: Patch, height: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where runs start and end, counted column after column of the plane; none spans two."""
+def _turns_of(patch: Patch, height: int) -> NDArray[np.int64]:
+    """Where runs start and end by turns, column after column of the plane; none spans two."""
     rows, cols = patch.mask.shape
-    apart = np.zeros((cols, rows + 1), bool)  # one pixel of nothing ends every column
-    if patch.mask.size:  # OpenCV turns a plane several times as quick as numpy
-        apart[:, :rows] = cv2.transpose(np.ascontiguousarray(patch.mask).view(np.uint8))
+    if not patch.mask.size:
+        return np.zeros(0, np.int64)
+    apart = np.zeros((cols, rows + 1), np.uint8)  # one pixel of nothing ends every column
+    # OpenCV turns a plane several times as quick as numpy.
+    apart[:, :rows] = cv2.transpose(np.ascontiguousarray(patch.mask).view(np.uint8))
     flat = apart.ravel()
-    turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    if flat.size and flat[0]:
-        turns = np.r_[0, turns]
-    column, row = np.divmod(turns, rows + 1)
-    places = (column + patch.cols.start) * height + row + patch.rows.start
-    return places[0::2], places[1::2]
+    turns = np.flatnonzero(flat[1:] != flat[:-1])
+    turns += 1
+    if flat[0]:
+        turns = np.concatenate([np.zeros(1, turns.dtype), turns])
+    # A column of the plane is so much longer than one here.
+    turns += turns // (rows + 1) * (height - rows - 1)
+    turns += patch.cols.start * height + patch.rows.start
+    return turns
 
 
 def patch_of_runs(counts: NDArray[np.int64], shape: Shape) -> Patch:
@@ -97,14 +104,19 @@ def text_of_runs(counts: NDArray[np.int64]) -> str:
     From the fourth on, each count is written as the difference to the last but one; five bits a
     character, lowest first, the sixth bit says that more follow.
     """
-    values = np.array(counts, np.int64)
-    values[3:] -= counts[1:-2]
-    limits = 1 << (5 * np.arange(1, _CHARACTERS_PER_COUNT) - 1)  # of 1, 2, ... characters
-    lengths = 1 + np.searchsorted(limits, np.where(values < 0, ~values, values), side="right")
-    place = np.arange(int(lengths.max(initial=0)))
+    values = counts.astype(np.int32)  # of planes that can be opened at all
+    values[3:] -= counts[1:-2].astype(np.int32)
+    sizes = values ^ (values >> 31)
+    n_characters, largest = 1, int(sizes.max(initial=0))
+    while largest >> (5 * n_characters - 1):
+        n_characters += 1
+    place = np.arange(n_characters, dtype=np.int32)
     characters = (values[:, None] >> (5 * place)) & 31
-    characters += np.where(place < lengths[:, None] - 1, 80, 48)
-    return characters.astype(np.uint8)[place < lengths[:, None]].tobytes().decode("ascii")
+    follows = sizes[:, None] >= 1 << (5 * place[1:] - 1)
+    characters[:, :-1] += follows * np.int32(32)
+    kept = np.ones(characters.shape, bool)
+    kept[:, 1:] = follows
+    return (characters[kept] + 48).astype(np.uint8).tobytes().decode("ascii")
 
 
 def runs_of_text(text: str) -> NDArray[np.int64]:
