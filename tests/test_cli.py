@@ -630,3 +630,12 @@ def test_without_qt_the_window_says_what_to_install(run, monkeypatch, missing):
         assert (code, out) == (2, "")
         assert f"The window needs {missing}" in err
         assert 'pip install "unseg-studio[app]"' in err
+
+
+def test_a_command_computes_alike_each_time_and_leaves_no_trace(run, tmp_path):
+    import torch
+
+    save(tmp_path / "a.png", pixels())
+    code, _, err = run("segment", tmp_path / "a.png", "--deterministic", "--out", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert not torch.are_deterministic_algorithms_enabled()

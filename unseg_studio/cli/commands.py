@@ -78,6 +78,23 @@ def _common(
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if missing.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+
+
+def _compute_alike(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        from unseg_studio.features.determinism import deterministic
+
+        context.with_resource(deterministic())
+
+
+Deterministic = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic",
+        callback=_compute_alike,
+        help="The same device gives the same labels each time; slower on a GPU.",
+    ),
+]
 Method = Annotated[str | None, typer.Option(help="One that `info` lists.")]
 Preset = Annotated[str | None, typer.Option(help="Of the method, such as live.")]
 K = Annotated[int | None, typer.Option("--k", help="Most clusters.")]
@@ -125,6 +142,7 @@ def segment(
     format: Annotated[str, typer.Option(help="coco: one file; png: one per image.")] = "coco",
     settings: Settings = None,
     device: Device = "auto",
+    deterministic: Deterministic = False,
     plane: Annotated[int | None, typer.Option(help="Plane of a stack, from 0.")] = None,
     min_area: Annotated[int, typer.Option(help="Smaller parts are left out.", min=1)] = 1,
 ) -> None:
@@ -133,6 +151,7 @@ def segment(
     from unseg_studio.cli.guidance import Guidance
     from unseg_studio.cli.settings import Asked, chosen_segmenter
 
+    del deterministic  # is so already
     asked = Asked(k, k_less, sensitivity, backbone, weights)
     segmenter = chosen_segmenter(method, preset, asked=asked, settings=settings or ())
     guidance = Guidance.read(scribbles, start)
@@ -146,8 +165,11 @@ def segment(
 
 
 @commands.command()
-def demo(out: Out = Path("unseg-demo"), device: Device = "auto") -> None:
+def demo(
+    out: Out = Path("unseg-demo"), device: Device = "auto", deterministic: Deterministic = False
+) -> None:
     """Segment a bundled photograph with recorded strokes, as the window would."""
+    del deterministic  # is so already
     from unseg_studio.cli.demo import run_demo
 
     run_demo(out, device=device)

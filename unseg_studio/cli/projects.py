@@ -10,6 +10,7 @@ import typer
 from unseg_studio.cli.commands import (
     BAD_INPUT,
     Backbone,
+    Deterministic,
     Device,
     K,
     KLess,
@@ -120,6 +121,7 @@ def apply(
         typer.Option(metavar="ADDRESS", help="Of a Dask scheduler whose workers do the work."),
     ] = "",
     device: Device = "auto",
+    deterministic: Deterministic = False,
 ) -> None:
     """Propose labels for all images of a project that no person has worked on.
 
@@ -128,6 +130,7 @@ def apply(
     from unseg_studio.cli.apply import run_apply, segmenter_of_model
     from unseg_studio.cli.settings import Asked, chosen_segmenter
 
+    del deterministic  # is so already
     if only not in (None, "new"):
         raise ValueError(f"--only was given {only!r}; accepted is new. Leave it out for all.")
     if cluster and processes is not None:
@@ -174,6 +177,7 @@ def train(
         Path | None, typer.Option("--out", "-o", help="A file for the model, besides the project.")
     ] = None,
     device: Device = "auto",
+    deterministic: Deterministic = False,
 ) -> None:
     """Learn one set of clusters from all images of a project that are not rejected.
 
@@ -184,6 +188,7 @@ def train(
     from unseg_studio.cli.training import run_helping, run_training
     from unseg_studio.segmenters.peers import joined, peers_here
 
+    del deterministic  # is so already
     asked = Asked(k, backbone=backbone, weights=weights)
     segmenter = chosen_segmenter(method, preset, asked=asked, settings=settings or ())
     with joined(device) as own:

@@ -33,6 +33,7 @@ from unseg_studio.features.devices import (
     working,
 )
 from unseg_studio.features.failing import Trouble, trouble_of
+from unseg_studio.features.turns import turn
 from unseg_studio.segmenters import Estimate, Fit, Segmenter
 from unseg_studio.segmenters.base import coarser
 
@@ -82,7 +83,7 @@ class PlacedFit:
             try:
                 if estimates is None:
                     estimates = self._standing().refine(scribbles)
-                with working("refine", self.place):
+                with turn(self.place), working("refine", self.place):
                     estimate = next(estimates, None)
                 if estimate is None:
                     self._brief = ""

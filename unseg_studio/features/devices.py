@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from unseg_studio.features.determinism import begin_if_wanted
 from unseg_studio.features.driver import Card, Driver
 from unseg_studio.features.failing import Trouble, first_line, trouble_of, why_no_card
 from unseg_studio.features.lazy_torch import torch
@@ -193,6 +194,7 @@ def place_of(device: str) -> Place:
     """
     with _choosing:
         if device not in _known:
+            begin_if_wanted()
             place = _known[device] = _chosen(device)
             _known.setdefault(place.device, replace(place, reason=ASKED))
         return _known[device]

@@ -16,6 +16,7 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -26,6 +27,7 @@ from unseg_studio.data import FIRST_CLUSTER, Image
 from unseg_studio.features.augment import Photometry, Rgb
 from unseg_studio.features.devices import DeviceError, Place, cpu, make_room, place_of, working
 from unseg_studio.features.lazy_torch import torch
+from unseg_studio.features.turns import turn
 from unseg_studio.segmenters.base import Segmenter
 from unseg_studio.segmenters.models import Model, keep
 from unseg_studio.segmenters.peers import Joining, Peers, peers_here
@@ -399,7 +401,8 @@ def train(
 
 
 def _next(course: Iterator[TrainingStep], place: Place) -> TrainingStep | None:
-    with working("training", place):
+    alone = peers_here().n == 1  # whoever waits for another one's step must not hold the turn
+    with turn(place) if alone else nullcontext(), working("training", place):
         return next(course, None)
 
 
