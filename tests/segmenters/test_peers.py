@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from tests.features.small_backbone import made_small
 from tests.processes import forkserver
 from unseg_studio.__main__ import main
 from unseg_studio.data import Image
@@ -78,7 +79,9 @@ def together(file: Path, works: Sequence[Callable[[], object]]) -> list[object]:
 
 
 def all_losses() -> dict[str, list[float]]:
-    return {method: losses_of(method) for method in METHODS}
+    with pytest.MonkeyPatch.context() as patch:
+        made_small(patch)  # here, for it is so in none of the other processes
+        return {method: losses_of(method) for method in METHODS}
 
 
 def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
@@ -93,7 +96,9 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
 def trained_by_command(project: Path, cache: Path) -> tuple[int, int]:
     os.environ["UNSEG_CACHE"] = str(cache)
     settings = ["--set=n_clusters=4", "--set=rounds=1", "--set=width=16"]
-    code = main(["train", "-p", str(project), "--method=picie", *settings])
+    with pytest.MonkeyPatch.context() as patch:
+        made_small(patch)
+        code = main(["train", "-p", str(project), "--method=picie", *settings])
     return peers_here().rank, code
 
 
