@@ -7,7 +7,14 @@ import math
 import pytest
 import torch
 
-from unseg_studio.segmenters.losses import UNSCRIBBLED, continuity, objective, similarity
+from tests.recording import NoWaits
+from unseg_studio.segmenters.losses import (
+    UNSCRIBBLED,
+    continuity,
+    continuity_in_place,
+    objective,
+    similarity,
+)
 
 LN3 = math.log(3)
 RESPONSE = torch.tensor([[[0.0, 0.0], [LN3, 0.0]], [[0.0, LN3], [LN3, LN3]]])  # (2, 2, 2)
@@ -76,3 +83,26 @@ def test_gradients_pull_scribbled_pixels_to_their_category() -> None:
     assert response.grad is not None
     assert response.grad[0, 0, 2] < 0 < response.grad[0, 0, 0]
     assert response.grad[1, 1, 0] < 0 < response.grad[1, 1, 2]
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 1), (5, 7, 3), (31, 20, 6)])
+def test_continuity_through_less_memory_has_the_same_value_and_gradient(
+    shape: tuple[int, int, int],
+) -> None:
+    values, gradients = [], []
+    for measure in (continuity, continuity_in_place):
+        response = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        response[0] = response[1]  # no step down
+        response.requires_grad_()
+        loss = 3 * measure(response)
+        (gradient,) = torch.autograd.grad(loss, response)
+        values.append(loss.detach())
+        gradients.append(gradient)
+    torch.testing.assert_close(*values, rtol=1e-5, atol=0)
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-8)
+
+
+def test_continuity_through_less_memory_asks_for_no_value() -> None:
+    response = torch.randn(5, 4, 3, requires_grad=True)
+    with NoWaits():
+        torch.autograd.grad(continuity_in_place(response), response)

@@ -62,6 +62,21 @@ def latency(
 
 
 @bench.command()
+def gpu(
+    official: Annotated[
+        Path | None, typer.Option(help="A copy of DiffCluster's published code.")
+    ] = None,
+    device: Device = "auto",
+    csv: Annotated[Path | None, typer.Option(help="Write the table there, too.")] = None,
+    quick: Quick = False,
+) -> None:
+    """How fast the engine is: beside the published code, step by step, and beside the chip."""
+    from unseg_studio.bench.gpu import GpuPlan, run_gpu
+
+    run_gpu(GpuPlan(official, device, quick), csv=csv)
+
+
+@bench.command()
 def large(
     image: Annotated[Path | None, typer.Option(help="Instead of one that is made up.")] = None,
     size: Annotated[

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from unseg_studio.features.lazy_torch import torch
 
 UNSCRIBBLED = -1
@@ -61,6 +64,45 @@ def similarity(response: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def continuity(response: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference of neighbours, vertical plus horizontal, of `(h, w, q)` scores."""
+    if response.is_cuda:  # processors keep the order of sums that the published losses have
+        return continuity_in_place(response)
     vertical = (response[1:] - response[:-1]).abs().mean()
     horizontal = (response[:, 1:] - response[:, :-1]).abs().mean()
     return vertical + horizontal
+
+
+def continuity_in_place(response: torch.Tensor) -> torch.Tensor:
+    """The same through a little more than half as much memory; see `bench.work`.
+
+    Whoever follows every operation writes each difference four times, and the gradient of the
+    response once for each of its four slices.
+    """
+    mean: torch.Tensor = _steps().apply(response)
+    return mean
+
+
+@cache
+def _steps() -> Any:
+    class Steps(torch.autograd.Function):
+        """Mean length of the steps down and to the right."""
+
+        @staticmethod
+        def forward(ctx: Any, response: torch.Tensor) -> torch.Tensor:
+            steps = torch.diff(response, dim=0), torch.diff(response, dim=1)
+            ctx.save_for_backward(*steps)
+            ctx.shape = response.shape
+            norm = torch.linalg.vector_norm
+            down, right = (norm(step, 1) / step.numel() for step in steps)
+            total: torch.Tensor = down + right
+            return total
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+            total = gradients[0].new_zeros(ctx.shape)
+            for dim, step in enumerate(ctx.saved_tensors):
+                n, pull = ctx.shape[dim] - 1, step.sign() * (gradients[0] / step.numel())
+                total.narrow(dim, 1, n).add_(pull)
+                total.narrow(dim, 0, n).sub_(pull)
+            return total
+
+    return Steps
