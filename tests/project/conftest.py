@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerContext
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from tests.processes import forkserver
 from tests.threads import one_thread  # noqa: F401 - for all tests here
 from unseg_studio.data import FIRST_CLUSTER, Image
 from unseg_studio.document import Document
-from unseg_studio.project import Project
+from unseg_studio.project import Project, workers
 
 SHAPE = (300, 280)
 
@@ -49,6 +53,21 @@ def image_files(folder: Path, n: int = 3) -> list[Path]:
     for number, file in enumerate(files):
         Pillow.fromarray(np.asarray(made_up(number).pixels[..., 0])).save(file)
     return files
+
+
+@pytest.fixture(scope="session")
+def loaded(own_cache: None) -> ForkServerContext:
+    """Where processes come from that have everything loaded, and the cache of these tests."""
+    context = forkserver()
+    ensure_running()
+    return context
+
+
+@pytest.fixture
+def quick_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of a batch that begin at once, where nothing is said of how they begin."""
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        monkeypatch.setattr(workers, "_START", request.getfixturevalue("loaded"))
 
 
 @pytest.fixture

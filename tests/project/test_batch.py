@@ -50,6 +50,9 @@ def photos(tmp_path: Path):
         yield project
 
 
+quick_processes = pytest.mark.usefixtures("quick_processes")
+
+
 def done(project: Project, **options) -> list[Outcome]:
     options.setdefault("n_processes", 1)
     return list(propose(project, QUICK, unproposed(project, QUICK), device="cpu", **options))
@@ -81,6 +84,7 @@ def test_a_batch_leaves_alone_what_a_person_did_and_goes_on_after_a_bad_image(
     assert unproposed(photos, OTHER, only_new=True) == (3,)
 
 
+@quick_processes
 def test_a_proposal_tells_the_pixel_size_that_its_image_says(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, SHAPE).astype(np.uint8)
     metadata = {"axes": "YX", "PhysicalSizeY": 0.25, "PhysicalSizeX": 0.5}
@@ -91,6 +95,7 @@ def test_a_proposal_tells_the_pixel_size_that_its_image_says(tmp_path: Path) -> 
         assert project.annotation(1).source.pixel_size == (0.25, 0.5)
 
 
+@quick_processes
 def test_a_file_is_removed_and_the_clock_set_back_while_a_batch_runs(
     photos: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +126,7 @@ def test_a_large_image_is_proposed_for_coarsely_and_stays_in_its_file(
     assert photos.proposed(entry.id, labels, segmenter=QUICK)
 
 
+@quick_processes
 def test_a_process_that_is_killed_is_replaced_and_its_image_done_again(photos: Project) -> None:
     batch = propose(photos, QUICK, unproposed(photos, QUICK), device="cpu", n_processes=1)
     with closing(batch):
@@ -132,6 +138,7 @@ def test_a_process_that_is_killed_is_replaced_and_its_image_done_again(photos: P
     assert len(photos._documents._shelves) == 1  # of the others, nothing stays in memory
 
 
+@quick_processes
 def test_closing_a_batch_ends_its_processes_and_keeps_what_was_made(photos: Project) -> None:
     batch = propose(photos, QUICK, unproposed(photos, QUICK), device="cpu", n_processes=1)
     next(batch)
@@ -160,6 +167,7 @@ def disk_that_takes_no_file_above(n_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@quick_processes
 def test_on_a_full_disk_a_batch_ends_with_a_sentence_and_nothing_is_lost(photos: Project) -> None:
     photos.wait_for_fingerprints()
     photos._database._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -180,6 +188,7 @@ def test_a_project_that_is_open_elsewhere_is_not_touched(photos: Project) -> Non
             next(batch)
 
 
+@quick_processes
 def test_the_same_image_may_end_two_processes_but_not_all(photos: Project, monkeypatch) -> None:
     monkeypatch.setattr("unseg_studio.project.batch.labels_of", end_on_the_second)
     one, two = propose(photos, QUICK, [2, 1], device="cpu", n_processes=1)

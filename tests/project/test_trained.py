@@ -22,6 +22,8 @@ from unseg_studio.project.trained import TrainedModel
 from unseg_studio.segmenters import DiffCluster
 from unseg_studio.segmenters.models import Model
 
+pytestmark = pytest.mark.usefixtures("quick_processes")
+
 SEGMENTER = DiffCluster(iterations=10, size=32, width=8, max_clusters=4)
 
 
