@@ -14,11 +14,12 @@ VIRTUAL_DISPLAY := $(if $(filter Linux,$(shell uname -s)),LIBGL_ALWAYS_SOFTWARE=
 WINDOWS := tests/app tests/widgets
 PLUGIN := tests/napari_unseg
 PROJECTS := tests/document tests/project tests/bench $(wildcard tests/test_*.py)
+METHODS := tests/segmenters tests/parity
 CONSUMERS := tests/consumers
 
 export PYTHON
 
-.PHONY: run test test-core test-windows test-plugin test-projects kill-test test-napari test-napari-newest test-napari-oldest test-consumers lint bench bench-scribbles bench-unsupervised bench-napari bench-queue fuzz screenshots clean help system-app system-test
+.PHONY: run test test-core test-methods test-projects test-windows test-plugin kill-test test-napari test-napari-newest test-napari-oldest test-consumers lint bench bench-scribbles bench-unsupervised bench-napari bench-queue fuzz screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
@@ -29,8 +30,9 @@ else
 	$(BIN)/unseg-studio demo --out out/demo
 endif
 
-# Two processes at a time for two cores; what draws windows has a display of its own.
-TESTS := test-core test-windows test-projects test-plugin
+# Two processes at a time for two cores, in an order in which both end together; what draws windows
+# has a display of its own.
+TESTS := test-projects test-plugin test-windows test-methods test-core
 test: lint
 	$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(TESTS)
 
@@ -49,7 +51,10 @@ define tests
 endef
 
 test-core: $(VENV)/ready-test
-	$(call tests,,$(WINDOWS:%=--ignore=%) $(PLUGIN:%=--ignore=%) $(PROJECTS:%=--ignore=%))
+	$(call tests,,$(patsubst %,--ignore=%,$(WINDOWS) $(PLUGIN) $(PROJECTS) $(METHODS)))
+
+test-methods: $(VENV)/ready-test
+	$(call tests,,$(METHODS))
 
 test-projects: $(VENV)/ready-test
 	$(call tests,,$(PROJECTS))
