@@ -90,7 +90,8 @@ class TestOpen:
         dialog.close()
         qtbot.waitUntil(lambda: window.document.image.source.path == png)
         assert window.windowTitle().startswith("other.png")
-        assert window.document.status.phase in ("preparing", "running", "done")
+        begun = "preparing", "running", "done"  # once the image is painted
+        qtbot.waitUntil(lambda: window.document.status.phase in begun)
 
     def test_unsaved_work_keeps_the_image_unless_discarded(self, qtbot, window, png):
         window.document.brush([(5, 5)], radius=2)

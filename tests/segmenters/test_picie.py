@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from math import log
 from pathlib import Path
 from typing import Any, overload
@@ -74,6 +75,12 @@ class Folder(Sequence[Image]):
 
 def trained(segmenter: PiCIE, images: Sequence[Image], **more: Any) -> list[TrainingStep]:
     return list(segmenter.train(images, "cpu", **more))
+
+
+@cache
+def brief() -> TrainingStep:
+    """The end of a training that some tests share."""
+    return trained(replace(QUICK, rounds=1), Folder(2))[-1]
 
 
 def learner(segmenter: PiCIE, n: int) -> PiCIELearner:
@@ -199,7 +206,7 @@ def test_a_training_that_is_gone_on_with_ends_as_if_it_had_never_stopped(
 
 
 def test_a_model_carries_what_is_needed_and_not_what_was_seen() -> None:
-    last = trained(replace(QUICK, rounds=1), Folder(2))[-1].model
+    last = brief().model
     assert last is not None
     assert sorted(last.tensors) == ["centroids", "network.bias", "network.weight"]
 
@@ -245,7 +252,7 @@ def test_clusters_keep_their_numbers_where_features_turn_a_little() -> None:
 
 
 def test_a_model_of_other_parameters_is_refused_in_a_sentence() -> None:
-    model = trained(replace(QUICK, rounds=1), Folder(2))[-1].model
+    model = brief().model
     assert model is not None
     for other in ({"n_clusters": 4}, {"width": 16}, {"backbone": "dino_vits8"}):
         with pytest.raises(ValueError, match=r"Set them as they were, or train again\."):
@@ -253,7 +260,7 @@ def test_a_model_of_other_parameters_is_refused_in_a_sentence() -> None:
 
 
 def test_a_damaged_model_is_refused_in_a_sentence() -> None:
-    model = trained(replace(QUICK, rounds=1), Folder(2))[-1].model
+    model = brief().model
     assert model is not None
     for name in model.tensors:
         less = {n: t for n, t in model.tensors.items() if n != name}
@@ -265,7 +272,7 @@ def test_a_damaged_model_is_refused_in_a_sentence() -> None:
 
 
 def test_a_trained_segmenter_needs_one_pass() -> None:
-    segmenter = trained(replace(QUICK, rounds=1), Folder(2))[-1].segmenter
+    segmenter = brief().segmenter
     assert segmenter is not None
     assert kept(segmenter.model).method == "picie"  # type: ignore[attr-defined]
     estimates = list(segmenter.fit(scene(5), "cpu").refine(Scribbles.empty((48, 64))))
