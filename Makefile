@@ -19,7 +19,7 @@ CONSUMERS := tests/consumers
 
 export PYTHON
 
-.PHONY: run test test-core test-methods test-projects test-windows test-plugin kill-test test-napari test-napari-newest test-napari-oldest test-consumers lint bench bench-scribbles bench-unsupervised bench-napari bench-queue fuzz screenshots clean help system-app system-test
+.PHONY: run test test-core test-methods test-projects test-windows test-plugin kill-test test-napari test-napari-newest test-napari-oldest test-consumers lint bench bench-scribbles bench-unsupervised bench-napari bench-queue bench-gpu fuzz screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
 
 run: $(VENV)/ready-app
@@ -110,6 +110,9 @@ bench-napari: $(VENV)/ready-test
 bench-queue: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m unseg_studio.app.queue_bench $(BENCH_ARGS)
 
+bench-gpu: $(VENV)/ready-app
+	$(BIN)/unseg-studio bench gpu $(if $(OFFICIAL),--official $(OFFICIAL)) $(BENCH_ARGS)
+
 screenshots: $(VENV)/ready-test
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.screenshots
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m tests.napari_screenshots
@@ -136,6 +139,7 @@ help:
 	@echo "                  score proposals without labels, beside other methods; BENCH_ARGS='--quick'"
 	@echo "make bench-napari measure in a napari window: strokes, sliders, opening, memory"
 	@echo "make bench-queue  measure in a window: opening projects, going from image to image, long lists"
+	@echo "make bench-gpu    measure the engine, beside DiffCluster's published code with OFFICIAL=folder"
 	@echo "make screenshots  take the pictures in assets/screenshots again"
 	@echo "make clean        remove what the other targets made"
 	@echo "PYTHON=python3.12 uses another Python (3.11 or later)"

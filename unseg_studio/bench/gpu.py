@@ -41,9 +41,11 @@ from unseg_studio.document import Document, Live
 from unseg_studio.document.machine import core_count, processor
 from unseg_studio.features.capture import Step
 from unseg_studio.features.devices import place_of
+from unseg_studio.features.lazy_timm import timm
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.formats.atomic import write_bytes
 from unseg_studio.segmenters import DiffCluster, Segmenter, make_segmenter
+from unseg_studio.segmenters.base import seeded
 from unseg_studio.segmenters.diffcluster import DiffClusterFit
 from unseg_studio.segmenters.iterations import DELAY, Pace
 from unseg_studio.version import versions
@@ -448,7 +450,7 @@ def _cuts(shape: tuple[int, int], device: torch.device) -> float | None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             weights = random_weights(Path(folder))
-        except ImportError:
+        except OSError:
             return None
         segmenter = make_segmenter(
             "deepcut", "paper", backbone="dino_vits8", weights=str(weights), iterations=100,
@@ -474,18 +476,13 @@ def random_weights(folder: Path) -> Path:
 
     Raises
     ------
-    ImportError
+    OSError
         If timm is missing or broken.
     """
     from safetensors.torch import save_file
 
-    try:
-        import timm
-
-        torch.manual_seed(SEED)
-        net = timm.create_model("vit_small_patch8_224", pretrained=False, num_classes=0)
-    except Exception as error:  # what is half installed fails in many ways
-        raise ImportError(str(error)) from error
+    with seeded(SEED):
+        net = timm().create_model("vit_small_patch8_224", pretrained=False, num_classes=0)
     path = folder / "random.safetensors"
     save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, path)
     return path

@@ -157,12 +157,12 @@ class CudaRecorder:
     def recorded(self, step: Step) -> Step:
         """See `Recorder`."""
         graph = torch.cuda.CUDAGraph()
-        # Other threads may use the device meanwhile; only what this one does belongs to the step.
-        with (
-            torch.cuda.device(self._device),
-            torch.cuda.graph(graph, capture_error_mode="thread_local"),
-        ):
-            step()
+        with torch.cuda.device(self._device):
+            # Of this device: the stream that torch would take is of whichever one came first.
+            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            # Other threads may use the device meanwhile; what they do is no part of the step.
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                step()
 
         def replay() -> None:
             with torch.cuda.device(self._device):
