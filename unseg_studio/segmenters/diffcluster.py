@@ -75,7 +75,6 @@ class DiffCluster:
             "iterations": 1000,
             "size": 0,
             "patience": 0,
-            "precision": "exact",
         },
     }
 
@@ -120,8 +119,8 @@ class DiffCluster:
         "the fewest clusters end a run.", low=0, high=1000, step=1, advanced=True,
     )  # fmt: skip
     precision: str = param(
-        "fast", "Precision", "On CUDA, fast convolutions round their factors to 10 bits (TF32); "
-        "exact ones take longer.", choices=("fast", "exact"), advanced=True,
+        "exact", "Precision", "On CUDA, fast convolutions round their factors to 10 bits (TF32), "
+        "which ends with somewhat other labels.", choices=("exact", "fast"), advanced=True,
     )  # fmt: skip
     seed: int = param(
         0, "Seed", "The same seed gives the same labels.", low=0, high=2**31 - 1, step=1,
@@ -139,7 +138,13 @@ class DiffCluster:
 
     @property
     def is_rounded(self) -> bool:
-        """Convolutions may round on devices where that is faster."""
+        """Convolutions may round on devices where that is faster.
+
+        Labels only merge, so small differences grow. Three sample images of 241 x 161 px, preset
+        `live`, factors rounded by hand on a processor: 77 to 97 % of the pixels had the same label
+        in the end; where the last bit of the image changed, 85 to 99.6 %; with another seed 67 to
+        77 %. A narrow network gains nothing by it, so it has to be asked for.
+        """
         return self.precision == "fast"
 
     @property
