@@ -295,6 +295,7 @@ def _runners(plan: GpuPlan, device: torch.device) -> Iterator[dict[str, Runner]]
     found: dict[str, Runner] = {}
     with ExitStack() as stack:
         if plan.official is not None:
+            # In float32 throughout, as our own exact steps; torch would let it round on CUDA.
             official, word = plan.official, str(device)
             found[OFFICIAL] = lambda rgb, n, _: official_trace(
                 official, rgb, iterations=n, seed=SEED, device=word

@@ -162,8 +162,16 @@ def parsed(printed: str) -> Trace:
 
 def _environment(device: str) -> dict[str, str]:
     """That of this process, with the one device that the code shall find."""
-    kind, _, index = device.partition(":")
-    visible = (index or "0") if kind == "cuda" else ""
+    visible = visible_card(device, os.environ.get("CUDA_VISIBLE_DEVICES"))
     # Relative places on the path of Python are none of the folder where this runs.
     path = os.pathsep.join(str(Path(place or ".").resolve()) for place in sys.path)
     return {**os.environ, "CUDA_VISIBLE_DEVICES": visible, "PYTHONPATH": path}
+
+
+def visible_card(device: str, visible: str | None) -> str:
+    """What a process must see that shall find this device alone, where this one sees these."""
+    kind, _, index = device.partition(":")
+    if kind != "cuda":
+        return ""
+    cards = (visible or "").split(",")
+    return cards[int(index or 0)] if visible and int(index or 0) < len(cards) else index or "0"
