@@ -106,3 +106,12 @@ def test_ids_from_1001_up_are_clusters():
     assert present_ids(labels) == (1, 5, 1001, 1003)
     assert cluster_ids(labels) == (1001, 1003)
     assert [is_cluster(i) for i in (0, 1000, 1001)] == [False, False, True]
+
+
+@pytest.mark.parametrize("slab", [1, 13, 10**6])
+def test_ids_are_found_wherever_they_are_in_a_plane(slab, monkeypatch):
+    monkeypatch.setattr("unseg_studio.data.labels._SLAB", slab)
+    labels = np.zeros((9, 7), np.int32)
+    labels[0, 0], labels[4], labels[8, 6] = 3, FIRST_CLUSTER, 2
+    labels[8, 0] = -1
+    assert present_ids(labels) == (2, 3, FIRST_CLUSTER)

@@ -11,6 +11,7 @@ import torch
 
 from unseg_studio.data import Image
 from unseg_studio.refinement import WORKING_SIZE, Guide, guide_of
+from unseg_studio.refinement import guide as guide_module
 from unseg_studio.refinement.guide import MOST_GUIDES
 
 KERNELS = slice(0, 2)
@@ -97,6 +98,30 @@ def test_kernels_are_high_for_alike_pixels_and_low_for_others(halves: Guide) -> 
 def test_the_halved_views_are_means_of_blocks(halves: Guide) -> None:
     blocks = halves.views.reshape(3, 20, 2, 30, 2, -1).mean(dim=(2, 4))
     torch.testing.assert_close(halves.halved[1], blocks.flatten(1, 2), rtol=0, atol=1e-5)
+
+
+def test_views_are_the_same_whole_in_parts_and_of_some_pixels(halves: Guide) -> None:
+    parts = torch.cat(list(halves.parts_of_views()), dim=1)
+    torch.testing.assert_close(halves.views, parts, rtol=0, atol=0)
+    some = torch.tensor([0, 7, 400])
+    torch.testing.assert_close(halves.views_at(some), halves.views[:, some], rtol=0, atol=1e-5)
+
+
+def test_what_views_are_made_of_goes_before_the_last_one_is_there(monkeypatch) -> None:
+    held = []
+    plain = guide_module._fill
+
+    def fill(view: torch.Tensor, planes: torch.Tensor, *, waves: bool) -> None:
+        held[:] = [ref for ref in held if ref() is not None]
+        base = planes._base if planes._base is not None else planes
+        if all(ref() is not base for ref in held):
+            held.append(weakref.ref(base))
+        plain(view, planes, waves=waves)
+        assert len(held) == 1
+
+    monkeypatch.setattr(guide_module, "_fill", fill)
+    assert Guide(image(40, 60).rgb).views.isfinite().all()
+    assert sum(ref() is not None for ref in held) == 0
 
 
 def test_the_same_image_is_seen_the_same_way_twice(halves: Guide) -> None:

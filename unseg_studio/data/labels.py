@@ -16,7 +16,7 @@ from unseg_studio.data.category import MAX_CATEGORY
 NOTHING = 0
 FIRST_CLUSTER = MAX_CATEGORY + 1
 
-_SLAB = 4_000_000
+_SLAB = 250_000
 """Pixels whose ids are counted at a time."""
 
 

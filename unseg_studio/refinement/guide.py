@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.data import Image
+from unseg_studio.data import Image, heap
 from unseg_studio.features.efficientnet import pyramid
 from unseg_studio.features.filters import FINE_SIDE, Moments, lab_of, measured_filters
 from unseg_studio.features.lazy_torch import torch
@@ -35,6 +35,12 @@ N_WAVES = 200
 
 WAVE_HEIGHT = 5.0
 """Square root of the largest value of a kernel: how soon a stroke is believed."""
+
+MUCH = 2**22
+"""Bytes of an image from which on memory counts for more than the time to get it again."""
+
+WAVES = True, True, False
+"""Of which views the features are random waves."""
 
 PART = 4096
 """Pixels whose views are made at a time where they are not to be kept."""
@@ -117,10 +123,15 @@ class Guide:
         Large-Scale Kernel Machines*, NIPS 2007): on deep features and the place, and on hand-made
         ones. The third has deep features and place as they are. Each ends with a constant.
         """
-        views = torch.empty(3, self.shape[0] * self.shape[1], N_WAVES + 1)
-        starts = range(0, views.shape[1], PART)
-        for start, part in zip(starts, self.parts_of_views(), strict=True):
-            views[:, start : start + PART] = part
+        if self.rgb.nbytes > MUCH:
+            heap.give_back()  # or what is free lies beside them
+        found = list(self._coordinates())
+        views = torch.empty(3, found[0].shape[1], N_WAVES + 1)
+        for view, waves in zip(views, WAVES, strict=True):
+            planes = found.pop(0)  # and the ones before it go: the views need their place
+            for start in range(0, len(view), PART):
+                part = slice(start, start + PART)
+                _fill(view[part], planes[:, part], waves=waves)
         return views
 
     def views_at(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -140,7 +151,11 @@ class Guide:
     @cached_property
     def halved(self) -> tuple[Grid, torch.Tensor]:
         """Grid and views on the plane of 2 x 2 blocks: enough for a first answer."""
-        return self.grid.halved, torch.stack([self._pooled(view) for view in self.views])
+        grid, views = self.grid.halved, self.views
+        small = torch.empty(len(views), grid.shape[0] * grid.shape[1], views.shape[2])
+        for view, into in zip(views, small, strict=True):
+            into.copy_(self._pooled(view))
+        return grid, small
 
     def _pooled(self, view: torch.Tensor) -> torch.Tensor:
         """Means of 2 x 2 blocks of one view, (h * w, F); one by one, for views are large."""
@@ -223,12 +238,20 @@ def _principal(level: torch.Tensor, width: int) -> torch.Tensor:
 
 
 def _views_of(found: Coordinates) -> torch.Tensor:
-    views = torch.zeros(3, found.plain.shape[1], N_WAVES + 1)
-    views[0, :, :-1] = _waves(found.deep)
-    views[1, :, :-1] = _waves(found.hand)
-    views[2, :, : len(found.plain)] = found.plain.T
-    views[:, :, -1] = 1
+    views = torch.empty(3, found.plain.shape[1], N_WAVES + 1)
+    for view, planes, waves in zip(views, found, WAVES, strict=True):
+        _fill(view, planes, waves=waves)
     return views
+
+
+def _fill(view: torch.Tensor, planes: torch.Tensor, *, waves: bool) -> None:
+    """Write the features of (C, N) planes, and a constant, into a view of (N, F)."""
+    if waves:
+        view[:, :-1] = _waves(planes)
+    else:
+        view[:, : len(planes)] = planes.T
+        view[:, len(planes) : -1] = 0
+    view[:, -1] = 1
 
 
 def _waves(planes: torch.Tensor) -> torch.Tensor:
