@@ -171,8 +171,11 @@ def test_who_wins_somewhere() -> None:
 
 
 def test_the_processor_waits_and_a_graphics_processor_runs_ahead() -> None:
-    assert Pace.of(CPU) == Pace(0, 1)
-    assert Pace.of(torch.device("cuda")).delay > 0
+    assert Pace.of(CPU).on((321, 481)) == Pace(0, 1)
+    card = Pace.of(torch.device("cuda"))
+    paces = [card.on(shape) for shape in ((107, 160), (321, 481), (512, 512), (2048, 2048))]
+    assert all(pace.delay > 0 for pace in paces)
+    assert [pace.stride for pace in paces] == [8, 8, 4, 1]
 
 
 def test_labels_do_not_depend_on_precision_where_there_is_none() -> None:

@@ -213,7 +213,7 @@ class Server:
         self._device, self._records = place_of(device).torch_device, records
 
     def __call__(self, rgb: Pixels, iterations: int, stride: int, precision: str) -> Trace:
-        """Optimise from the seed's weights."""
+        """Optimise from the seed's weights; show every `stride`, 0: as the window does."""
         segmenter = make_segmenter(
             "diffcluster", "paper", iterations=iterations, min_clusters=1, precision=precision,
             seed=SEED,
@@ -226,7 +226,7 @@ class Server:
         forget_peak()
         if is_apart:
             torch.cuda.reset_peak_memory_stats(device)
-        pace = Pace(DELAY if is_apart and self._records else 0, stride if self._records else 1)
+        pace = Pace() if not self._records else Pace(DELAY, stride) if stride else None
         recorder = None if self._records else OneByOne()
         fit = DiffClusterFit(segmenter, image, device, pace=pace, recorder=recorder)
         finish(device)
@@ -272,7 +272,7 @@ def _iterations(plan: GpuPlan, shape: tuple[int, int], device: torch.device) -> 
         traces: dict[str, list[Trace]] = {method: [] for method in runners}
         for _ in range(plan.rounds):
             for method, run in runners.items():
-                traces[method].append(run(rgb, n, 8))
+                traces[method].append(run(rgb, n, 0))
         yield from _rates(traces, shape)
         yield from _until(traces, shape)
         for method in METHODS:
@@ -286,7 +286,7 @@ def _iterations(plan: GpuPlan, shape: tuple[int, int], device: torch.device) -> 
 
 
 Runner = Callable[[Pixels, int, int], Trace]
-"""Takes an image, a number of iterations and how many of them go by between two that are shown."""
+"""Takes an image, a number of iterations, and every how many of them is shown."""
 
 
 @contextmanager
@@ -402,7 +402,7 @@ def _full_run(
     for method in (RECORDED, ROUNDED):
         value = None
         if method in runners:
-            trace = runners[method](rgb, n, 8)
+            trace = runners[method](rgb, n, 0)
             value = trace.moments[-1] - trace.began
         yield Row(f"{n} iterations", method, shape, value, "s", FULL_RUN)
 

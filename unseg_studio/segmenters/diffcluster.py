@@ -203,7 +203,7 @@ class DiffClusterFit:
         self._final = final_plane(segmenter, unit, device)
         self._net = seeded_network(unit.shape[2], segmenter, device)
         self._descent = SGD(self._net.parameters(), segmenter.learning_rate)
-        self._pace, self._recorder = pace or Pace.of(device), recorder
+        self._pace, self._recorder = pace, recorder
         self._ready: CaptureShelf[Iterations] = CaptureShelf()
         self._note, self._is_said = "", False
         self._channels: dict[int, int] = {}
@@ -265,7 +265,8 @@ class DiffClusterFit:
             yield shown
 
     def _iterations(self, level: Level, *, is_scribbled: bool) -> Iterations:
-        segmenter, pace = self._segmenter, self._pace
+        segmenter = self._segmenter
+        pace = self._pace or Pace.of(self._device).on(level.shape)
         weighting = Weighting(
             segmenter.mu, segmenter.nu, segmenter.max_clusters, is_scribbled, segmenter.is_rounded
         )

@@ -27,7 +27,11 @@ DELAY = 4
 """Iterations on CUDA that are on their way while one is judged."""
 
 STRIDE = 8
-"""Every so many iterations on CUDA are shown: some 60 a second of the `paper` preset."""
+"""Every so many iterations on CUDA are shown at most, of small planes; so many of the `paper`
+preset at 481 x 321 px are 16 ms where they run at the pace that is wanted of it."""
+
+SHOWN = 1_250_000
+"""Pixels between two that are shown: of large planes, whose iterations take long, each one is."""
 
 RESTING = 1e-3
 """Labels rest when a smaller part of the pixels than this changes its label in an iteration."""
@@ -81,6 +85,10 @@ class Pace:
     def of(cls, device: torch.device) -> Pace:
         """That of a device: CUDA alone works while the host does something else."""
         return cls(DELAY, STRIDE) if device.type == "cuda" else cls()
+
+    def on(self, shape: tuple[int, int]) -> Pace:
+        """The same on a (h, w) plane: iterations on large ones are shown more often."""
+        return Pace(self.delay, min(self.stride, max(1, SHOWN // (shape[0] * shape[1]))))
 
 
 @dataclass
@@ -232,18 +240,18 @@ class Iteration:
 
 
 class Readings:
-    """Outcomes on their way from the device to the host, the last few."""
+    """Outcomes on their way from the device to the host, the last few; of so many values each."""
 
-    def __init__(self, device: torch.device, n_kept: int) -> None:
+    def __init__(self, device: torch.device, n_kept: int, *, width: int = 3) -> None:
         self._is_apart, self._n_kept = device.type == "cuda", n_kept
-        self._values = torch.zeros(n_kept, 3, pin_memory=self._is_apart)
+        self._values = torch.zeros(n_kept, width, pin_memory=self._is_apart)
         self._arrived: list[torch.cuda.Event] = []
         if self._is_apart:
             new = torch.cuda.Event
             self._arrived = [new() for _ in range(n_kept)]  # type: ignore[no-untyped-call]
 
     def send(self, number: int, outcome: torch.Tensor) -> None:
-        """Send that of an iteration, (3,), without waiting for it."""
+        """Send that of an iteration, (width,), without waiting for it."""
         place = number % self._n_kept
         self._values[place].copy_(outcome, non_blocking=self._is_apart)
         if self._is_apart:
@@ -251,10 +259,14 @@ class Readings:
 
     def read(self, number: int) -> Outcome:
         """Wait for that of an iteration."""
+        return Outcome(*self.values(number))
+
+    def values(self, number: int) -> list[float]:
+        """The same for others who send something."""
         place = number % self._n_kept
         if self._is_apart:
             self._arrived[place].synchronize()
-        return Outcome(*self._values[place].tolist())
+        return [float(value) for value in self._values[place].tolist()]
 
 
 class Iterations:
