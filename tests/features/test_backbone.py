@@ -10,11 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.faulty_device import H200, FaultyDriver
 from tests.features.real_timm import real_timm
 from unseg_studio.features import backbone as module
 from unseg_studio.features import efficientnet, weights
 from unseg_studio.features.backbone import FeatureRequest, extract
 from unseg_studio.features.cache import FeatureCache
+from unseg_studio.features.devices import place_of, standing_in, working
 
 
 def image(height: int, width: int, seed: int = 4) -> np.ndarray:
@@ -178,3 +180,21 @@ def test_the_default_memory_lies_where_the_environment_says(
     monkeypatch.setenv("UNSEG_CACHE", str(tmp_path))
     extract(image(40, 40), FeatureRequest(side=32))
     assert len(list((tmp_path / "features").iterdir())) == 1
+
+
+def test_features_are_computed_where_the_work_runs_that_they_are_a_part_of(
+    memory: FeatureCache,
+) -> None:
+    asked: list[str] = []
+
+    class Watched(FaultyDriver):
+        def device(self, word: str) -> torch.device:
+            asked.append(word)
+            return super().device(word)
+
+    with standing_in(Watched(H200)):
+        place = place_of("auto")
+        asked.clear()
+        with working("fit", place):
+            extract(image(40, 40), memory=memory)
+        assert asked == ["cuda:0"]

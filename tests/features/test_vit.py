@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +14,8 @@ import torch
 from tests.features.real_timm import real_timm
 from unseg_studio.features.request import FACETS, Facet, FeatureRequest
 from unseg_studio.features.vit import features, grid
+from unseg_studio.segmenters.deepcut import Cut, DeepCut
+from unseg_studio.segmenters.graph import Graph
 
 WIDTH, DEPTH = 48, 3
 
@@ -215,3 +218,27 @@ def test_an_image_upside_down_in_memory_is_the_same(made: Made) -> None:
     turned.flags.writeable = False
     request = wanted(4 * patch, patch)
     torch.testing.assert_close(features(network, rgb, request), features(network, turned, request))
+
+
+def test_keys_by_bfloat16_cut_an_image_into_the_same_parts() -> None:
+    network = small("vit_small_patch8_224", 8)
+    rgb = image(48, 64)
+    rgb[:, 30:] = rgb[:, 30:] // 3 + 150
+    exact, rounded = (
+        features(network, rgb, wanted(64, 8), rounded=is_rounded) for is_rounded in (False, True)
+    )
+    assert rounded.dtype == torch.float32
+    assert 0 < (exact - rounded).norm() / exact.norm() < 0.02
+    cut = DeepCut(graph="patches", n_clusters=2, iterations=30)
+    one, other = (labels_of(found.flatten(1).T.contiguous(), cut) for found in (exact, rounded))
+    assert (one != other).float().mean() <= 0.01
+
+
+def labels_of(nodes: torch.Tensor, cut: DeepCut) -> torch.Tensor:
+    every = torch.arange(len(nodes))
+    sizes = torch.full((len(nodes),), 1 / len(nodes))
+    plane, neighbours = every.numpy()[None], torch.zeros(2, 0, dtype=torch.int64)
+    graph = Graph(nodes, nodes, sizes, plane, neighbours)
+    made = Cut(cut, graph, every, n_clusters=2, k_less=False)
+    deque(made.steps(torch.zeros_like(every)), maxlen=0)
+    return made.answer.shares.argmax(dim=1)

@@ -61,3 +61,17 @@ def test_a_step_loads_no_compiler() -> None:
         "sys.exit('sympy' in sys.modules or 'torch._dynamo' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_steps_that_can_be_recorded_are_the_same_up_to_rounding() -> None:
+    net, other = small_network(), small_network()
+    still = AdamW(net.parameters(), RATE, is_still=True)
+    descent = AdamW(other.parameters(), RATE)
+    for _ in range(20):
+        still.step(loss_of(net))
+        descent.step(loss_of(other))
+    for one, two in zip(weights_of(net), weights_of(other), strict=True):
+        torch.testing.assert_close(one, two, atol=1e-6, rtol=1e-5)
+    places = [tensor.data_ptr() for tensor in still.state()]
+    still.recall(descent.momentum())
+    assert places == [tensor.data_ptr() for tensor in still.state()]  # a recording finds them there

@@ -24,10 +24,11 @@ def deep_levels(
     request: FeatureRequest,
     weights: Path | None,
     *,
+    rounded: bool = False,
     memory: FeatureCache | None = None,
 ) -> Features:
     """Those levels of a backbone that say what things are; parameters as for `extract`."""
-    levels = extract(rgb, request, file=weights, memory=memory)
+    levels = extract(rgb, request, file=weights, rounded=rounded, memory=memory)
     return levels[FINEST:] if len(levels) > 1 else levels
 
 

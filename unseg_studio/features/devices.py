@@ -440,6 +440,11 @@ def working(stage: Stage, place: Place | None = None) -> Iterator[None]:
         _ambient.place = outer
 
 
+def here() -> Place:
+    """Where the work runs that this is a part of, see `working`; the CPU if there is none."""
+    return getattr(_ambient, "place", None) or cpu()
+
+
 def is_lost(device: str) -> bool:
     """Nothing can be done there until the program is started again."""
     return device.partition(":")[0] in _lost

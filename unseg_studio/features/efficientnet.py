@@ -6,18 +6,18 @@ M. Tan, Q. V. Le, *EfficientNet: Rethinking Model Scaling for Convolutional Neur
 Written out here although timm has it: importing timm takes over two seconds, on the first stroke
 and with the interpreter locked, so the window would stand still. timm stays for larger backbones.
 
-Three things make it quick on a CPU. Batch norms are folded into their convolutions. Channels lie
-innermost in memory. And image and kernels are turned by 180 degrees: TensorFlow, where the weights
-come from, pads more at the end than at the beginning, which would cost a copy of every plane;
-turned, it pads more at the beginning, and that is what a convolution with a stride makes of the
-same padding on both sides.
+Three things make it quick on a CPU, and other devices take the same network. Batch norms are folded
+into their convolutions. Channels lie innermost in memory. And image and kernels are turned by 180
+degrees: TensorFlow, where the weights come from, pads more at the end than at the beginning, which
+would cost a copy of every plane; turned, it pads more at the beginning, and that is what a
+convolution with a stride makes of the same padding on both sides.
 """
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unseg_studio.features.capture import rounded_convolutions
+from unseg_studio.features.devices import frees
 from unseg_studio.features.lazy_torch import torch
 
 STRIDES = (2, 4, 8, 16, 32)
@@ -79,6 +81,9 @@ class _Conv:
     stride: int
     bounded: bool
 
+    def to(self, device: torch.device) -> _Conv:
+        return replace(self, weight=self.weight.to(device), bias=self.bias.to(device))
+
     def __call__(self, planes: torch.Tensor) -> torch.Tensor:
         groups, padding = planes.shape[1] // self.weight.shape[1], self.weight.shape[-1] // 2
         planes = torch.nn.functional.conv2d(
@@ -95,6 +100,9 @@ class _Block:
     residual: bool
     is_level: bool
 
+    def to(self, device: torch.device) -> _Block:
+        return replace(self, convs=tuple(conv.to(device) for conv in self.convs))
+
     def __call__(self, planes: torch.Tensor) -> torch.Tensor:
         out = planes
         for conv in self.convs:
@@ -109,6 +117,10 @@ class Network:
     stem: _Conv
     blocks: tuple[_Block, ...]
 
+    def to(self, device: torch.device) -> Network:
+        """The same on another device."""
+        return Network(self.stem.to(device), tuple(block.to(device) for block in self.blocks))
+
     def levels(self, planes: torch.Tensor) -> Iterator[torch.Tensor]:
         """Each level of the pyramid of a (1, 3, H, W) normalised image, finest first; turned."""
         planes = self.stem(planes)
@@ -118,7 +130,12 @@ class Network:
                 yield planes
 
 
-def pyramid(rgb: NDArray[np.uint8], *, side: int) -> tuple[torch.Tensor, ...]:
+def pyramid(
+    rgb: NDArray[np.uint8],
+    *,
+    side: int,
+    device: torch.device | str = "cpu",
+) -> tuple[torch.Tensor, ...]:
     """What a network that has seen many photographs makes of an image, at five resolutions.
 
     The network is loaded by the first call, in whatever thread that is; any number of threads may
@@ -130,10 +147,12 @@ def pyramid(rgb: NDArray[np.uint8], *, side: int) -> tuple[torch.Tensor, ...]:
     side : int
         The image is resized so that its longer side has this many pixels (and the shorter one at
         least `SMALLEST_SIDE`).
+    device : torch.device or str
+        Where the network computes, in float32 everywhere.
 
     Returns
     -------
-    tuple of Tensor, (C, h, w) float32 each
+    tuple of Tensor, (C, h, w) float32 each, on the CPU
         Levels at `STRIDES`, rounded up, with `WIDTHS` channels. Contiguous copies made outside
         inference mode, so they may go into a computation that autograd follows.
 
@@ -144,24 +163,33 @@ def pyramid(rgb: NDArray[np.uint8], *, side: int) -> tuple[torch.Tensor, ...]:
     OSError
         If the weights are missing or broken; the sentence says what to do.
     """
-    planes = _prepared(_resized(checked(rgb), side))
-    with torch.inference_mode():
-        levels = tuple(network().levels(planes))
-    return tuple(level[0].flip(1, 2).contiguous() for level in levels)
+    device = torch.device(device)
+    planes = _prepared(_resized(checked(rgb), side)).to(device)
+    with torch.inference_mode(), rounded_convolutions(device, allowed=False):
+        levels = tuple(network(device).levels(planes))
+    return tuple(level[0].flip(1, 2).cpu().contiguous() for level in levels)
 
 
 _LOADING = Lock()
 
 
-def network() -> Network:
+def network(device: torch.device | None = None) -> Network:
     """The network with the bundled weights, loaded once; raises OSError as `load` does."""
     with _LOADING:  # the cache alone would let two threads load it
-        return _bundled()
+        return _bundled() if device is None or device.type == "cpu" else _on(device)
 
 
 @lru_cache(maxsize=1)
 def _bundled() -> Network:
     return load(bundled_file())
+
+
+@lru_cache(maxsize=2)
+def _on(device: torch.device) -> Network:
+    return _bundled().to(device)
+
+
+frees(_on.cache_clear)
 
 
 def bundled_file() -> Path:

@@ -10,6 +10,8 @@ are repeated. Their centres then divide the image evenly, as patches side by sid
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import sqrt
 from typing import Any
 
@@ -27,7 +29,9 @@ LEAST = 1e-4
 """Attention, as a multiple of the mean, below which it is none."""
 
 
-def features(network: Any, rgb: NDArray[np.uint8], wanted: FeatureRequest) -> torch.Tensor:
+def features(
+    network: Any, rgb: NDArray[np.uint8], wanted: FeatureRequest, *, rounded: bool = False
+) -> torch.Tensor:
     """One facet of one block for each patch of an image.
 
     Parameters
@@ -38,6 +42,8 @@ def features(network: Any, rgb: NDArray[np.uint8], wanted: FeatureRequest) -> to
     wanted : FeatureRequest
         Resolved. Keys and queries are taken before a rotation by place, where a network has one;
         tokens are the block's output, without the last norm.
+    rounded : bool
+        Whether the network computes with 8 bits of precision; see `rounding`.
 
     Returns
     -------
@@ -47,11 +53,21 @@ def features(network: Any, rgb: NDArray[np.uint8], wanted: FeatureRequest) -> to
     stride, side = wanted.stride or 1, wanted.side or 1
     rows, columns = grid(rgb.shape, (side / stride) ** 2)
     planes = _prepared(network, _resized(rgb, rows * stride, columns * stride))
-    with torch.inference_mode():
+    with torch.inference_mode(), rounding(planes.device, wanted=rounded):
         found = _facet(network, _embedded(network, planes, stride), wanted)
-        found = found[0, network.num_prefix_tokens :].cpu()
+        found = found[0, network.num_prefix_tokens :].float().cpu()
     # a copy made outside of inference mode may be learned from
     return found.T.reshape(-1, rows, columns).clone(memory_format=torch.contiguous_format)
+
+
+@contextmanager
+def rounding(device: torch.device, *, wanted: bool) -> Iterator[None]:
+    """Let networks multiply bfloat16: 8 bits of precision, the range of float32."""
+    if not wanted:
+        yield
+        return
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        yield
 
 
 def gaze(

@@ -12,6 +12,7 @@ from threading import Lock
 
 from unseg_studio.features import efficientnet, transfer
 from unseg_studio.features.catalogue import Backbone, backbone
+from unseg_studio.features.devices import frees
 from unseg_studio.features.folders import cache_folder
 from unseg_studio.features.lazy_timm import timm
 from unseg_studio.features.lazy_torch import torch
@@ -166,6 +167,9 @@ def _loaded(name: str, path: Path, _changed: int, device: torch.device) -> torch
     )
     _fill(network, _state(path, chosen), chosen, path=path)
     return network.requires_grad_(False).eval().to(device)
+
+
+frees(_loaded.cache_clear)
 
 
 _BROKEN = (

@@ -26,9 +26,17 @@ def affinity(segmenter: DeepCut, graph: Graph, *, k_less: bool) -> torch.Tensor:
     if k_less:
         weights = _signed(cuts.cosine_affinity(graph.descriptors), segmenter, graph)
     else:
-        weights = cuts.cosine_affinity(graph.features).clamp_min(0)
+        weights = cuts.cosine_affinity(graph.features).clamp_min_(0)
     # Regions count by their pixels, as if each of these were a node.
-    return weights * (len(graph) * graph.sizes[:, None] * len(graph) * graph.sizes)
+    return _times(weights, len(graph) * graph.sizes[:, None] * len(graph), graph.sizes)
+
+
+def _times(weights: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Weights, (N, N), in place, times (N, 1) and (N,) factors, which are multiplied first."""
+    blocks = (torch.split(tensor, cuts.BLOCK) for tensor in (weights, rows))
+    for block, factors in zip(*blocks, strict=True):
+        block.mul_(factors * columns)
+    return weights
 
 
 def _signed(cosines: torch.Tensor, segmenter: DeepCut, graph: Graph) -> torch.Tensor:
@@ -52,6 +60,8 @@ def _signed(cosines: torch.Tensor, segmenter: DeepCut, graph: Graph) -> torch.Te
 def linked(weights: torch.Tensor, categories: torch.Tensor) -> torch.Tensor:
     """Weights where nodes of one category are tied as closely as any, and those of two are apart.
 
+    Without categories they are the very ones that are given.
+
     Parameters
     ----------
     weights : Tensor, (N, N)
@@ -59,8 +69,10 @@ def linked(weights: torch.Tensor, categories: torch.Tensor) -> torch.Tensor:
     categories : Tensor, (N,) int64
         Category scribbled on each node, 0 for none.
     """
-    strongest = weights.abs().max()  # before what is scribbled is parted: all nodes may be
     marked = categories > 0
+    if not bool(marked.any()):
+        return weights
+    strongest = weights.abs().max()  # before what is scribbled is parted: all nodes may be
     both = marked[:, None] & marked
     same = both & (categories[:, None] == categories)
     weights = torch.where(both, weights.min().clamp_max(0), weights)

@@ -20,6 +20,9 @@ HIDDEN = 32
 
 TINY = 1e-9
 
+BLOCK = 2048
+"""Rows of an affinity that are computed at once: 16 MB for as many nodes."""
+
 
 def published_affinity(features: torch.Tensor, *, k_less: bool, alpha: float = 3.0) -> torch.Tensor:
     """Weights between nodes as in the paper: inner products.
@@ -39,17 +42,26 @@ def published_affinity(features: torch.Tensor, *, k_less: bool, alpha: float = 3
     Tensor, (N, N) float32
         Symmetric; with the diagonal.
     """
-    products = features @ features.T
+    products = _products(features)
     if k_less:
-        return products - products.max() / alpha
-    positive = products.clamp_min(0)
-    return positive / positive.max().clamp_min(TINY)
+        return products.sub_(products.max() / alpha)
+    products.clamp_min_(0)
+    return products.div_(products.max().clamp_min(TINY))
 
 
 def cosine_affinity(features: torch.Tensor) -> torch.Tensor:
     """Cosines of (N, C) features, (N, N), -1 to 1: no node is louder than the others."""
-    unit = torch.nn.functional.normalize(features, dim=1)
-    return unit @ unit.T
+    return _products(torch.nn.functional.normalize(features, dim=1))
+
+
+def _products(features: torch.Tensor) -> torch.Tensor:
+    """Inner products of all rows, (N, N), block by block, so that nothing else is as large."""
+    if len(features) <= BLOCK:
+        return features @ features.T
+    products = features.new_empty(len(features), len(features))
+    for rows, block in zip(torch.split(features, BLOCK), torch.split(products, BLOCK), strict=True):
+        torch.matmul(rows, features.T, out=block)
+    return products
 
 
 def normalised(weights: torch.Tensor) -> torch.Tensor:
@@ -59,9 +71,9 @@ def normalised(weights: torch.Tensor) -> torch.Tensor:
     """
     positive = weights.clamp_min(0)
     own = positive.diagonal()
-    positive = positive + torch.diag(torch.where(own > 0, 0.0, 1.0))
+    own.add_(torch.where(own > 0, 0.0, 1.0))
     scale = positive.sum(dim=1).rsqrt()
-    return scale[:, None] * positive * scale
+    return positive.mul_(scale[:, None]).mul_(scale)
 
 
 def ncut_loss(
@@ -91,9 +103,9 @@ def ncut_loss(
     total = (assignment.square().sum(dim=1) * weights.sum(dim=1)).sum()
     counted = assignment if sizes is None else assignment * sizes[:, None]
     overlap = assignment.T @ counted
-    even = torch.eye(n_clusters).to(overlap) / n_clusters**0.5
+    even = torch.eye(n_clusters, dtype=overlap.dtype, device=overlap.device) / n_clusters**0.5
     uneven = torch.linalg.norm(overlap / torch.linalg.norm(overlap) - even)
-    return torch.sub(uneven, within / total.clamp_min(TINY))
+    return torch.sub(uneven, within / _positive(total))
 
 
 def association_loss(weights: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:
@@ -116,7 +128,12 @@ def association_loss(weights: torch.Tensor, assignment: torch.Tensor) -> torch.T
     """
     within = (assignment * (weights @ assignment)).sum(dim=0)
     tied = (assignment * weights.sum(dim=1, keepdim=True)).sum(dim=0)
-    return -(within / tied.clamp_min(TINY)).mean()
+    return -(within / _positive(tied)).mean()
+
+
+def _positive(values: torch.Tensor) -> torch.Tensor:
+    """At least `TINY`; as `clamp_min`, whose gradient takes a number to the device, though."""
+    return torch.nn.functional.threshold(values, TINY, TINY)
 
 
 def correlation_loss(weights: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:

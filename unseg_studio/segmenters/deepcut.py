@@ -30,15 +30,18 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.features.backbone import FeatureRequest
+from unseg_studio.features.capture import CaptureShelf, Recorder
 from unseg_studio.features.catalogue import BACKBONES, BUNDLED
+from unseg_studio.features.devices import place_of, working
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import cuts, parts
 from unseg_studio.segmenters.affinities import affinity, linked
-from unseg_studio.segmenters.base import Estimate, check_params, param, resolve_device, seeded
+from unseg_studio.segmenters.base import Estimate, check_params, param, seeded
 from unseg_studio.segmenters.correlation import best_clusters
+from unseg_studio.segmenters.cut_steps import Aim, CutSteps, Objective, Rest
 from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.foreground import likeness_of, mostly
-from unseg_studio.segmenters.graph import Graph, graph_of
+from unseg_studio.segmenters.graph import Graph, Kind, graph_of
 from unseg_studio.segmenters.learned import model_param
 from unseg_studio.segmenters.models import Model, kept
 from unseg_studio.segmenters.training import Album, TrainingStep, train
@@ -52,8 +55,8 @@ NETWORK_CLUSTERS = 10
 FRAME_SIDE = 200
 """Longer side of the scores of all frames but the last, in pixels."""
 
-RESTING_LOSS, PATIENCE = 1e-4, 5
-"""The live preset stops when the loss has fallen by less than this for so many steps."""
+PATIENCE = 5
+"""The live preset stops when the loss has rested for so many steps; see `Rest`."""
 
 FIRST_STEPS = 12
 """Of a new network, towards k-means."""
@@ -152,21 +155,22 @@ class DeepCut:
 
     def fit(self, image: Image, device: str = "auto") -> DeepCutFit:
         """Find the deep features; the first run finds the regions, behind its first frame."""
-        place = resolve_device(device)
-        request = FeatureRequest(self.backbone)
+        here = place_of(device)
+        place, request = here.torch_device, FeatureRequest(self.backbone)
         weights = Path(self.weights) if self.weights else None
+
+        def found(kind: Kind) -> Graph:
+            with working("features", here):
+                return graph_of(kind, image, request, weights).to(place)
+
         if self.model:
             learned = parts.learned_of(self, kept(self.model), place)
-            found = graph_of(self.graph, image, request, weights).to(place)
-            return DeepCutFit(self, image, lambda: learned.basis.of(found), learned=learned)
-        glimpse = graph_of("patches", image, request, weights).to(place)
+            graph = found("patches" if self.is_published else "regions")
+            return DeepCutFit(self, image, lambda: learned.basis.of(graph), learned=learned)
         if self.is_published:
-            return DeepCutFit(self, image, lambda: glimpse)
-
-        def graph() -> Graph:
-            return graph_of("regions", image, request, weights).to(place)
-
-        return DeepCutFit(self, image, graph, glimpse)
+            patches = found("rounded patches")
+            return DeepCutFit(self, image, lambda: patches)
+        return DeepCutFit(self, image, lambda: found("regions"), found("patches"))
 
     def train(
         self, images: Sequence[Image], device: str = "auto", *, start: Model | None = None
@@ -241,6 +245,8 @@ class Cut:
     learned, section : Learned or None, str
         What many images have taught, and which of its networks cuts here; then the graph is on its
         axes, and only strokes change the network.
+    recorder : Recorder or None
+        See `capture`.
     """
 
     def __init__(
@@ -254,7 +260,10 @@ class Cut:
         given: torch.Tensor | None = None,
         learned: parts.Learned | None = None,
         section: str = "",
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder
+        self._ready: CaptureShelf[CutSteps] = CaptureShelf()
         self.nodes, self.n_clusters, self.k_less = nodes, n_clusters, k_less
         self.channels: dict[int, int] = {}
         self._segmenter, self._graph = segmenter, graph.of(nodes)
@@ -273,6 +282,11 @@ class Cut:
             self._net.load_state_dict(network.state_dict())
             self._n_done = segmenter.iterations
             self._assignment = parts.shares_by(segmenter, self._graph, learned.basis, self._net)
+
+    @property
+    def n_done(self) -> int:
+        """Steps that its network has taken."""
+        return self._n_done
 
     @property
     def answer(self) -> Answer:
@@ -343,7 +357,7 @@ class Cut:
         return affinity(self._segmenter, self._graph, k_less=True)
 
     def steps(self, categories: torch.Tensor) -> Iterator[float]:
-        """Optimise on: the loss of every step. `answer` is what it has come to.
+        """Optimise on: the loss of every step that is shown. `answer` is what it has come to.
 
         Parameters
         ----------
@@ -378,30 +392,25 @@ class Cut:
         inputs = self._inputs(weights if signed is None else signed)
         if self._n_done == 0 and not self._segmenter.is_published:
             yield from self._begun(inputs)
-        best, quiet = float("inf"), 0
-        for _ in range(budget):
-            logits = self._logits(inputs)
-            assignment = logits.softmax(dim=1)
-            loss = self._objective(weights, assignment, signed)
-            if bool((targets >= 0).any()):
-                loss = loss + self._segmenter.nu * torch.nn.functional.cross_entropy(
-                    logits, targets, ignore_index=-1
-                )
-            self._step(loss, assignment)
-            yield loss.item()
-            quiet = 0 if loss.item() < best - RESTING_LOSS else quiet + 1
-            best = min(best, loss.item())
-            if self._segmenter.patience and quiet >= self._segmenter.patience:
-                return
+        wanted = targets if bool((targets >= 0).any()) else None
+        aim = Aim(inputs, weights, signed, wanted)
+        rest = Rest(self._segmenter.patience)
+        yield from self._taken(aim, self._objective, budget, rest)
 
-    def _objective(
-        self, weights: torch.Tensor, assignment: torch.Tensor, signed: torch.Tensor | None
-    ) -> torch.Tensor:
-        if signed is not None:
-            return cuts.correlation_loss(signed, assignment) / signed.abs().sum()
+    def _objective(self, aim: Aim, logits: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:
+        loss = self._cut_loss(aim, assignment)
+        if aim.targets is None:
+            return loss
+        cross = torch.nn.functional.cross_entropy(logits, aim.targets, ignore_index=-1)
+        return loss + self._segmenter.nu * cross
+
+    def _cut_loss(self, aim: Aim, assignment: torch.Tensor) -> torch.Tensor:
+        if aim.signed is not None:
+            return cuts.correlation_loss(aim.signed, assignment) / aim.signed.abs().sum()
+        assert aim.weights is not None
         if self._basis is not None and not self._segmenter.is_published:
-            return cuts.association_loss(weights, assignment)
-        return cuts.ncut_loss(weights, assignment, len(self.nodes) * self._graph.sizes)
+            return cuts.association_loss(aim.weights, assignment)
+        return cuts.ncut_loss(aim.weights, assignment, len(self.nodes) * self._graph.sizes)
 
     def _begun(self, inputs: torch.Tensor) -> Iterator[float]:
         """Steps towards k-means of what the network sees.
@@ -410,23 +419,29 @@ class Cut:
         do so for every cluster.
         """
         clusters = kmeans(inputs, self.n_clusters, self._segmenter.seed)
-        for _ in range(FIRST_STEPS):
-            logits = self._net(inputs)
-            loss = torch.nn.functional.cross_entropy(logits, clusters)
-            self._step(loss, logits.softmax(dim=1))
-            yield loss.item()
+        aim = Aim(inputs, targets=clusters)
+        yield from self._taken(aim, _towards, FIRST_STEPS, Rest(patience=0))
 
-    def _step(self, loss: torch.Tensor, assignment: torch.Tensor) -> None:
-        self._descent.step(loss)
-        self._assignment, self._discrete = assignment.detach(), None
-        self._n_done += 1
+    def _taken(self, aim: Aim, objective: Objective, budget: int, rest: Rest) -> Iterator[float]:
+        """Steps towards an aim: the loss of each that is shown."""
+        key = (objective is _towards, aim.kind)
+        steps = self._ready.get(key, lambda: self._steps(aim, objective))
+        before = self._n_done
+        for loss in steps.run(aim, budget, rest, n_done=before):
+            self._assignment, self._discrete = steps.shares, None
+            self._n_done = before + steps.n_taken
+            yield loss
 
-    def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        """What the network says; what dropout leaves out is told by the seed and the step."""
-        if not self._segmenter.dropout:
-            return torch.as_tensor(self._net(inputs))
-        with seeded(self._segmenter.seed + self._n_done):
-            return torch.as_tensor(self._net(inputs))
+    def _steps(self, aim: Aim, objective: Objective) -> CutSteps:
+        return CutSteps(
+            self._net,
+            self._descent,
+            aim,
+            objective,
+            dropout=self._segmenter.dropout,
+            seed=self._segmenter.seed,
+            recorder=self._recorder,
+        )
 
     def _inputs(self, weights: torch.Tensor) -> torch.Tensor:
         """What a graph convolution makes of the features before its weights."""
@@ -473,6 +488,12 @@ class Cut:
             numbers = self._discrete.shares.argmax(dim=1)
             channels = _most(numbers, categories, list(self.channels))
             self._discrete = Answer(self._discrete.shares, channels)
+
+
+def _towards(aim: Aim, logits: torch.Tensor, _shares: torch.Tensor) -> torch.Tensor:
+    """Likeness to known clusters."""
+    assert aim.targets is not None
+    return torch.nn.functional.cross_entropy(logits, aim.targets)
 
 
 def certain(clusters: torch.Tensor, n_clusters: int = -1) -> torch.Tensor:
@@ -571,8 +592,9 @@ class DeepCutFit:
         done, loss = 0, float("nan")
         for cut in self._stages():
             cut.name(categories[cut.nodes])
+            begun = done - cut.n_done
             for loss in cut.steps(categories[cut.nodes]):
-                done += 1
+                done = begun + cut.n_done
                 yield self._estimate(done, loss)
         yield self._estimate(done, loss, is_last=True)
 
