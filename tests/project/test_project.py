@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -283,3 +285,19 @@ def test_images_that_are_folders_are_found_by_what_is_in_them(tmp_path: Path) ->
         report = project.relink(tmp_path / "here")
         assert (report.found, report.by_name, report.missing) == ((1, 2), (), ())
         assert [entry.file.name for entry in project.images()] == ["a.zarr", "c.zarr"]
+
+
+def test_images_whose_paths_read_alike_in_a_damaged_file_are_worked_on(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "p.unseg") as project:
+        project.add_images([tmp_path / "5", tmp_path / "6"])
+    with closing(sqlite3.connect(tmp_path / "p.unseg")) as connection, connection:
+        connection.execute("UPDATE images SET path = x'35' WHERE id = 2")  # no text, but b'5'
+        connection.execute("UPDATE images SET path = \"b'5'\" WHERE id = 1")
+    told: list[str] = []
+    with Project.open(tmp_path / "p.unseg") as project:
+        project.events.trouble.connect(told.append)
+        assert [entry.path for entry in project.images()] == ["b'5'", "b'5'"]
+        project.set_comment(2, "blurred")
+    assert told == []
+    with Project.open(tmp_path / "p.unseg") as project:
+        assert project.image(2).comment == "blurred"

@@ -185,15 +185,20 @@ def insert(connection: sqlite3.Connection, rows: Iterable[tuple[str, int | None,
 
 
 _UPDATE = """
-UPDATE images SET path = ?, n_planes = ?, height = ?, width = ?, pixel_height = ?,
-       pixel_width = ?, status = ?, comment = ?, uncertainty = ?, seconds = ?
+UPDATE images SET n_planes = ?, height = ?, width = ?, pixel_height = ?, pixel_width = ?,
+       status = ?, comment = ?, uncertainty = ?, seconds = ?
 WHERE id = ?
 """
 
 
 def update(connection: sqlite3.Connection, entry: ImageEntry) -> None:
-    """Write what an entry says."""
+    """Write what an entry says, but for where its file is; see `move`."""
     size, pixel_size = entry.size or (None, None), entry.pixel_size or (None, None)
     told = entry.status, entry.comment, entry.uncertainty, float(entry.seconds)
-    values = (entry.path, entry.n_planes, *size, *pixel_size, *told, entry.id)
+    values = (entry.n_planes, *size, *pixel_size, *told, entry.id)
     connection.execute(_UPDATE, values)
+
+
+def move(connection: sqlite3.Connection, entry: ImageEntry) -> None:
+    """Write where the file of an entry is now."""
+    connection.execute("UPDATE images SET path = ? WHERE id = ?", (entry.path, entry.id))

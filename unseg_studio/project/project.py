@@ -45,6 +45,7 @@ from unseg_studio.project.entries import (
     entries_of,
     insert,
     kept_path,
+    move,
     read_rows,
     require_status,
     update,
@@ -349,9 +350,12 @@ class Project:
         places, report = found_again(missing, prints, Path(folder))
         taken = {(entry.path, entry.plane) for entry in self._entries.values()}
         for id_, file in places.items():
-            path = kept_path(file, self.folder)
-            if (path, self._entries[id_].plane) not in taken:  # which was added anew meanwhile
-                self._change(id_, path=path)
+            entry = replace(self._entries[id_], path=kept_path(file, self.folder))
+            if (entry.path, entry.plane) not in taken:  # which was added anew meanwhile
+                taken.add((entry.path, entry.plane))
+                self._database.require_writable()
+                self._writer.submit(partial(move, entry=entry))
+                self._say(entry)
         self._take_fingerprints()
         self.events.images_changed.emit()
         return report
