@@ -144,7 +144,7 @@ def test_what_was_downloaded_is_used(
 def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sides: list[int] = []
 
-    def counted(rgb: np.ndarray, *, side: int) -> tuple[torch.Tensor, ...]:
+    def counted(rgb: np.ndarray, *, side: int, device: torch.device) -> tuple[torch.Tensor, ...]:
         sides.append(side)
         return (torch.zeros(1, 2, 3),)
 
