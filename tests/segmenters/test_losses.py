@@ -12,6 +12,7 @@ from unseg_studio.segmenters.losses import (
     UNSCRIBBLED,
     continuity,
     continuity_in_place,
+    missed,
     objective,
     similarity,
 )
@@ -100,6 +101,27 @@ def test_continuity_through_less_memory_has_the_same_value_and_gradient(
         gradients.append(gradient)
     torch.testing.assert_close(*values, rtol=1e-5, atol=0)
     torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("targets", ["all", "some", "none"])
+def test_planes_and_pixels_miss_their_targets_alike(targets: str) -> None:
+    random = torch.Generator().manual_seed(2)
+    wanted = torch.randint(0, 4, (6, 5), generator=random)
+    if targets != "all":
+        wanted[torch.rand(6, 5, generator=random) < (0.5 if targets == "some" else 2)] = UNSCRIBBLED
+    planes = torch.randn(4, 6, 5, generator=random)
+    found = []
+    for response in (planes.permute(1, 2, 0), planes.permute(1, 2, 0).contiguous()):
+        scores = response.detach().requires_grad_()
+        for measure in (lambda r: missed(r, wanted).sum(), continuity_in_place):
+            loss = measure(scores)
+            (gradient,) = torch.autograd.grad(loss, scores)
+            assert gradient.stride() == scores.stride()
+            found.append((loss.detach(), gradient))
+        n = int((wanted != UNSCRIBBLED).sum())
+        close(found[-2][0] / max(n, 1), similarity(scores, wanted).item())
+    for one, other in zip(found[:2], found[2:], strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_continuity_through_less_memory_asks_for_no_value() -> None:

@@ -363,8 +363,7 @@ def _shares(
             width=paper["width"],
             n_conv=DiffCluster.n_conv,
             n_clusters=paper["max_clusters"],
-            is_packed=is_rounded,
-            in_place=device.type == "cuda",
+            on_cuda=device.type == "cuda",
         )
         rate = rates[method]
         yield Row(

@@ -19,7 +19,6 @@ P x width values (W), P x clusters values (Q) and the image (C):
 | further convolutions | read, write W | read 2 W for the weights; read, write W |
 | 1 x 1 convolution | read W, write Q | read W and Q for the weights; read Q, write W |
 | its batch norm | 3 Q | 5 Q |
-| response to pixel after pixel, unless it is | 2 Q | 2 Q |
 | arg-max | 1 Q | |
 | softmax, cross-entropy | 2 Q | 1 Q; 2 Q + 1 Q |
 | with scribbles, once more, and the sum of both | 2 Q | 4 Q + 3 Q |
@@ -27,10 +26,11 @@ P x width values (W), P x clusters values (Q) and the image (C):
 | their sum with the gradient of the cross-entropy | | 1 Q + 3 Q |
 
 That makes 2 C + 15 W for the first convolution, 19 W for each further one, 3 W + 11 Q for the last
-one and 4 + 7 + 28 + 4 = 43 Q, or 39 Q where the response lies pixel after pixel, for the objective.
-Labels, weights and momentum are small beside it: the 8 bytes of a label are an hundredth of the
-400 of a pixel's response. The continuity is `losses.continuity_in_place`; followed operation by
-operation, as on processors and in the published code, it takes 48 Q instead of 32 Q.
+one and 7 + 28 + 4 = 39 Q for the objective. Labels, weights and momentum are small beside it: the 8
+bytes of a label are a fiftieth of the 400 of a pixel's response. That is the objective on CUDA, by
+`losses.continuity_in_place`. On processors, as in the published code, the response is first laid
+pixel after pixel, which takes 4 Q, and the continuity is followed operation by operation, which
+takes 48 Q instead of 32 Q: 59 Q.
 """
 
 from __future__ import annotations
@@ -91,9 +91,8 @@ def iteration_work(
     n_conv: int,
     n_clusters: int,
     inputs: int = 3,
-    is_packed: bool = False,
     is_scribbled: bool = False,
-    in_place: bool = True,
+    on_cuda: bool = True,
 ) -> Work:
     """What one iteration takes; see the head of this module.
 
@@ -103,19 +102,17 @@ def iteration_work(
         (h, w) of the plane.
     width, n_conv, n_clusters, inputs : int
         Channels inside, convolutions of 3 x 3 pixels, channels of the response and of the image.
-    is_packed : bool
-        The response lies pixel after pixel already.
     is_scribbled : bool
         The objective has a term of scribbles.
-    in_place : bool
-        With `continuity_in_place`.
+    on_cuda : bool
+        The objective is the one on CUDA.
     """
     pixels, further = shape[0] * shape[1], n_conv - 1
     operations = 2 * pixels * (
         2 * 9 * inputs * width + 3 * 9 * width * width * further + 3 * width * n_clusters
     )  # fmt: skip
     wide = 15 + 19 * further + 3
-    objective = (0 if is_packed else 4) + 7 + (32 if in_place else 48) + 9 * is_scribbled
+    objective = (39 if on_cuda else 59) + 9 * is_scribbled
     values = 2 * inputs + wide * width + (11 + objective) * n_clusters
     return Work(operations, FLOAT * pixels * values)
 

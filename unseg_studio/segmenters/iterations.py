@@ -183,7 +183,9 @@ class Iteration:
     def __call__(self) -> None:
         """Take it."""
         with rounded_convolutions(self._level.image.device, allowed=self._weighting.is_rounded):
-            response = self._net(self._level.image)[0].permute(1, 2, 0).contiguous()
+            response = self._net(self._level.image)[0].permute(1, 2, 0)
+            if not response.is_cuda:  # the layout whose sums the published losses have
+                response = response.contiguous()
             labels = response.detach().argmax(dim=2)
             self._keep()
             loss = losses.objective(

@@ -53,13 +53,25 @@ def similarity(response: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
     0 where no pixel has one.
     """
+    count = (targets != UNSCRIBBLED).sum().clamp_min(1)
+    if response.is_cuda:  # there torch adds up in a single block, forwards and backwards
+        return missed(response, targets).sum() / count
     rows, wanted = response.reshape(-1, response.shape[-1]), targets.reshape(-1)
-    # On CUDA torch adds up the losses of rows in a single block, forwards and backwards.
-    how = "none" if rows.is_cuda else "sum"
-    missed = torch.nn.functional.cross_entropy(
-        rows, wanted, ignore_index=UNSCRIBBLED, reduction=how
-    )
-    return missed.sum() / (wanted != UNSCRIBBLED).sum().clamp_min(1)
+    cross_entropy = torch.nn.functional.cross_entropy
+    return cross_entropy(rows, wanted, ignore_index=UNSCRIBBLED, reduction="sum") / count
+
+
+def missed(response: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Softmax cross-entropy of each pixel, 0 where it has no target; nothing is copied for it.
+
+    Whether `response` lies pixel after pixel, or plane after plane in spite of its shape.
+    """
+    if response.is_contiguous():
+        rows, wanted = response.reshape(-1, response.shape[-1]), targets.reshape(-1)
+    else:
+        rows, wanted = response.permute(2, 0, 1)[None], targets[None]
+    cross_entropy = torch.nn.functional.cross_entropy
+    return cross_entropy(rows, wanted, ignore_index=UNSCRIBBLED, reduction="none")
 
 
 def continuity(response: torch.Tensor) -> torch.Tensor:
@@ -90,7 +102,7 @@ def _steps() -> Any:
         def forward(ctx: Any, response: torch.Tensor) -> torch.Tensor:
             steps = torch.diff(response, dim=0), torch.diff(response, dim=1)
             ctx.save_for_backward(*steps)
-            ctx.shape = response.shape
+            ctx.shape, ctx.strides = response.shape, response.stride()
             norm = torch.linalg.vector_norm
             down, right = (norm(step, 1) / step.numel() for step in steps)
             total: torch.Tensor = down + right
@@ -98,7 +110,7 @@ def _steps() -> Any:
 
         @staticmethod
         def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
-            total = gradients[0].new_zeros(ctx.shape)
+            total = gradients[0].new_empty_strided(ctx.shape, ctx.strides).zero_()
             for dim, step in enumerate(ctx.saved_tensors):
                 n, pull = ctx.shape[dim] - 1, step.sign() * (gradients[0] / step.numel())
                 total.narrow(dim, 1, n).add_(pull)
