@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from unseg_studio.app.queue_order import Wish, most_uncertain, next_unfinished, ordered
+import pytest
+
+from unseg_studio.app.queue_order import (
+    Wish,
+    could_be_in_doubt,
+    most_uncertain,
+    next_unfinished,
+    ordered,
+)
 from unseg_studio.project import ImageEntry
 
 
@@ -74,3 +82,11 @@ def test_there_is_none_where_all_others_are_finished():
 def test_the_most_uncertain_is_neither_finished_nor_open():
     assert most_uncertain(ENTRIES, None).id == 4
     assert most_uncertain(ENTRIES, 4).id == 2
+
+
+@pytest.mark.parametrize("current", [None, *range(1, 6)])
+def test_there_is_a_most_uncertain_one_where_one_could_be_in_doubt(current):
+    could = [entry.id for entry in ENTRIES if could_be_in_doubt(entry, current)]
+    found = most_uncertain(ENTRIES, current)
+    assert (found is not None) == bool(could)
+    assert found is None or found.id in could

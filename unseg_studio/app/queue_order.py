@@ -98,12 +98,14 @@ def next_unfinished(
 
 def most_uncertain(order: Iterable[ImageEntry], current: int | None) -> ImageEntry | None:
     """The unfinished one that is most in doubt, but for the current one."""
-    asked = [
-        e
-        for e in order
-        if e.uncertainty is not None and e.status not in FINISHED and e.id != current
-    ]
+    asked = (entry for entry in order if could_be_in_doubt(entry, current))
     return max(asked, key=lambda e: e.uncertainty or 0.0, default=None)
+
+
+def could_be_in_doubt(entry: ImageEntry, current: int | None) -> bool:
+    """Say whether `most_uncertain` takes an image into account."""
+    is_open = entry.uncertainty is not None and entry.status not in FINISHED
+    return is_open and entry.id != current
 
 
 @lru_cache(maxsize=100_000)

@@ -11,7 +11,12 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from unseg_studio.app.ahead import Ahead, Prepared, settle
 from unseg_studio.app.faults import message_of
 from unseg_studio.app.message_bar import Message
-from unseg_studio.app.queue_order import FINISHED, most_uncertain, next_unfinished
+from unseg_studio.app.queue_order import (
+    FINISHED,
+    could_be_in_doubt,
+    most_uncertain,
+    next_unfinished,
+)
 from unseg_studio.app.queue_panel import QueuePanel
 from unseg_studio.app.stopwatch import Stopwatch
 from unseg_studio.data import Image, open_image
@@ -120,7 +125,7 @@ class Review(QObject):
         """Why there is no image that is most in doubt."""
         if self._project is None:
             return NO_PROJECT
-        if self._most_uncertain() is None:
+        if not self._is_any_uncertain():
             return "No other unfinished image in the list has labels that could be in doubt yet."
         return ""
 
@@ -322,6 +327,15 @@ class Review(QObject):
             return None
         row = model.row_of(self._current)
         return next_unfinished(model.order, self._project.image, row=row)
+
+    def _is_any_uncertain(self) -> bool:
+        """Asked after every stroke, so that nothing is put in order for it."""
+        assert self._project is not None
+        rows = self._panel.model
+        return any(
+            could_be_in_doubt(entry, self._current) and rows.row_of(entry.id) >= 0
+            for entry in self._project.images()
+        )
 
     def _most_uncertain(self) -> ImageEntry | None:
         return most_uncertain(self._panel.model.entries(), self._current)
