@@ -133,3 +133,15 @@ def test_an_empty_and_a_missing_file_are_named(path):
     path.touch()
     with pytest.raises(ValueError, match=r"strokes\.json is empty"):
         read_strokes(path)
+
+
+def test_what_a_damaged_file_quotes_does_not_fill_the_screen(tmp_path):
+    path = tmp_path / "long.json"
+    write_strokes(Recording((9, 9), (Category(1, "cat", "#e69f00"),), ()), path)
+    content = json.loads(path.read_text())
+    content["categories"][0]["kind"] = "x" * 5000
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="a category is broken") as caught:
+        read_strokes(path)
+    assert len(str(caught.value)) < 1000
+    assert "accepted are" in str(caught.value)

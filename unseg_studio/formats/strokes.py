@@ -28,6 +28,9 @@ MOST_STROKES = 10_000
 MOST_POINTS = 1_000_000
 """Of all strokes of a file together."""
 
+MOST_WORDS = 600
+"""Characters in which a sentence says what is wrong."""
+
 FARTHEST = 1e6
 """Pixels; points may lie outside the image, but not in another country."""
 
@@ -137,14 +140,19 @@ def read_strokes(path: str | Path) -> Recording:
         return _recording(json.loads(text, parse_constant=_no_number))
     except _WrongError as error:
         raise ValueError(
-            f"{path} is no stroke file that can be used: {error}; accepted are the strokes that "
-            "UnSeg Studio records, as JSON. Mend it or choose another file."
+            f"{path} is no stroke file that can be used: {_bounded(str(error))}; accepted are the "
+            "strokes that UnSeg Studio records, as JSON. Mend it or choose another file."
         ) from error
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} is no JSON and therefore no stroke file; accepted are the strokes that UnSeg "
             "Studio records, and indexed PNGs. Choose another file."
         ) from error
+
+
+def _bounded(words: str) -> str:
+    """A damaged file may quote anything, however long."""
+    return words if len(words) <= MOST_WORDS else f"{words[: MOST_WORDS // 2]} … {words[-80:]}"
 
 
 class _WrongError(Exception):
