@@ -445,6 +445,11 @@ def here() -> Place:
     return getattr(_ambient, "place", None) or cpu()
 
 
+def is_part() -> bool:
+    """Whether this is a part of some work, which then goes on elsewhere where a device fails."""
+    return getattr(_ambient, "place", None) is not None
+
+
 def is_lost(device: str) -> bool:
     """Nothing can be done there until the program is started again."""
     return device.partition(":")[0] in _lost

@@ -25,7 +25,15 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import FIRST_CLUSTER, Image
 from unseg_studio.features.augment import Photometry, Rgb
-from unseg_studio.features.devices import DeviceError, Place, cpu, make_room, place_of, working
+from unseg_studio.features.devices import (
+    DeviceError,
+    Place,
+    cpu,
+    is_part,
+    make_room,
+    place_of,
+    working,
+)
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.features.turns import turn
 from unseg_studio.segmenters.base import Segmenter
@@ -372,7 +380,8 @@ def train(
 
     Where its device fails, a training goes on from its last model: at first there, with less in
     memory, and then on the CPU. Half the resolution would be another training. Several processes
-    end instead, since each of them waits for the others.
+    end instead, since each of them waits for the others; so does a training that is a part of a run
+    on one image, which goes on as runs do.
     """
     peers = peers_here()
     peers.meet()  # all have read `start`, wherever it is from, before anything is written
@@ -387,7 +396,7 @@ def train(
                 newest = step.model or newest
                 yield replace(step, note=note) if note else step
         except DeviceError as error:
-            if peers.n > 1:
+            if peers.n > 1 or is_part():
                 raise
             course.close()
             make_room(place)
