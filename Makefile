@@ -91,7 +91,7 @@ lint: $(VENV)/ready-test
 # The seed is printed; UNSEG_FUZZ_SEED=... repeats it.
 fuzz: $(VENV)/ready-test
 	UNSEG_FUZZ_EXAMPLES=$${UNSEG_FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest $(PYTEST_ARGS) \
-		$(wildcard tests/formats/test_fuzz_labels.py tests/data/test_fuzz_images.py tests/project/test_fuzz_project.py)
+		$(wildcard tests/formats/test_fuzz_labels.py tests/formats/test_fuzz_strokes.py tests/data/test_fuzz_images.py tests/project/test_fuzz_project.py)
 
 bench: $(VENV)/ready-app
 	$(BIN)/unseg-studio bench latency

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import cache
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from unseg_studio.data import Image, Scribbles
@@ -156,9 +158,15 @@ def param(
     return field(default=default, metadata={"param": Param(label, help, **more)})
 
 
-def params_of(segmenter: Segmenter | type[Segmenter]) -> dict[str, Param]:
+def params_of(segmenter: Segmenter | type[Segmenter]) -> Mapping[str, Param]:
     """Name -> `Param` of every parameter, in the order of the dataclass."""
-    return {f.name: f.metadata["param"] for f in fields(segmenter) if "param" in f.metadata}
+    return _params_of(segmenter if isinstance(segmenter, type) else type(segmenter))
+
+
+@cache  # forms ask for each of their fields
+def _params_of(kind: type[Segmenter]) -> Mapping[str, Param]:
+    found = {f.name: f.metadata["param"] for f in fields(kind) if "param" in f.metadata}
+    return MappingProxyType(found)
 
 
 SMALLEST_SIZE = 64
