@@ -121,7 +121,7 @@ class Panels(QWidget):
         if not labelled:
             self.said.emit(_NO_LABELS)
             return
-        planes = PlaneAnnotations(labelled, self._live.device)
+        planes = PlaneAnnotations(labelled, self._live.computed_on)
         source = SetSource(planes, len(planes), planes.sources)
         dialog = SetExport(source, planes.place, wish=box.form.wish, parent=self)
         dialog.written.connect(lambda written: self.said.emit(written.sentence))

@@ -46,6 +46,7 @@ def test_the_status_bar_names_the_card_and_why_it_is_this_one(qtbot, driver, mak
     label = device_label(window)
     assert label.text() == "CUDA"
     assert label.toolTip() == (f"The engine computes on {CARD}. It is the GPU that works here.")
+    assert window.live.computed_on == "cuda:0"
 
 
 def test_an_old_driver_leaves_the_cpu_with_the_reason(qtbot, make_window):
@@ -83,6 +84,7 @@ def test_a_card_that_fails_in_the_middle_leaves_the_work_and_one_sentence(
     assert said == [window.document.status.message]
     assert said[0].endswith("It goes on on the CPU.")
     assert device_label(window).text() == "CPU"
+    assert window.live.computed_on == "cpu"
     assert CARD in device_label(window).toolTip()
     np.testing.assert_array_equal(window.document.scribbles.ids, drawn)
     window.document.undo()

@@ -167,9 +167,12 @@ class TestOpening:
 class TestReviewing:
     def test_enter_accepts_and_opens_the_next_unfinished_one(self, qtbot, with_project):
         window = with_project
+        qtbot.waitUntil(lambda: window.document.status.phase == "done", timeout=ENGINE_MS)
         qtbot.keyClick(window.canvas, ENTER)
         wait_for(qtbot, window, "cell 2.png")
-        assert window.review.project.image(1).status == "done"
+        project = window.review.project
+        assert project.image(1).status == "done"
+        assert project.annotation(1).provenance["device"] == "cpu"
         qtbot.waitUntil(lambda: window.queue.counter.text() == "1 of 4 done")
 
     def test_page_keys_go_down_and_up(self, qtbot, with_project):

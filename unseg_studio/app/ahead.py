@@ -29,6 +29,7 @@ from unseg_studio.data import NOTHING, Image, open_image
 from unseg_studio.document import Document, Live, Recognition, RunStatus, Taught, can_learn
 from unseg_studio.document.solve import Fits, Frame, Preparation, Run, Wanted
 from unseg_studio.document.worker import Failure, Job, Worker
+from unseg_studio.features.devices import Place
 from unseg_studio.project import ImageEntry, Project
 from unseg_studio.widgets import Background
 
@@ -259,7 +260,7 @@ class Ahead(QObject):
         if frame is None or frame.mosaic is None or not frame.mosaic.areas.keys() <= table:
             return prepared
         document.begin_with(frame.mosaic, frame.uncertainty)
-        settle(document, seconds=frame.seconds)
+        settle(document, seconds=frame.seconds, place=frame.place)
         prepared.live.close(wait=False)  # another one, which knows that labels were there
         self._prepared = Prepared.of(prepared.image_id, document)
         return self._prepared
@@ -270,7 +271,7 @@ class Ahead(QObject):
         frame = yield from self._last_frame(_Warming(run, fits))
         if frame is not None:
             document.show(frame.mosaic or frame.labels, frame.uncertainty)
-            settle(document, seconds=frame.seconds)
+            settle(document, seconds=frame.seconds, place=frame.place)
             prepared.worker.adopt(fits)  # the first stroke goes on with it
 
     def _last_frame(self, job: Job) -> Generator[None, None, Frame | None]:
@@ -314,8 +315,8 @@ def has_labels(document: Document) -> bool:
     return bool(document.state.proposal.areas.keys() - {NOTHING})
 
 
-def settle(document: Document, *, seconds: float = 0.0) -> None:
-    """Say of a document whose labels are there that nothing needs to run."""
+def settle(document: Document, *, seconds: float = 0.0, place: Place | None = None) -> None:
+    """Say of a document whose labels are there, made at a place, that nothing needs to run."""
     if has_labels(document):
         n_labels = len(document.shown.areas.keys() - {NOTHING})
-        document.report(RunStatus("done", n_labels=n_labels, seconds=seconds))
+        document.report(RunStatus("done", n_labels=n_labels, seconds=seconds, place=place))

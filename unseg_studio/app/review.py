@@ -150,12 +150,14 @@ class Review(QObject):
         if entry is not None:
             self.open(entry.id)
 
-    def accept(self) -> None:
-        """The open image is done; go on with the next one that is not."""
+    def accept(self, *, device: str) -> None:
+        """The open image is done, labelled on this device; go on with the next that is not."""
         if self._project is None or self._current is None or self._document is None:
             raise ValueError(self.why_not_judge())
         following = self._following()
-        self._project.accept(self._current, self._document, seconds=self._watch.taken())
+        self._project.accept(
+            self._current, self._document, device=device, seconds=self._watch.taken()
+        )
         self._learn_from(self._document)
         self._go_on(following)
 

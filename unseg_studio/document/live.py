@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from unseg_studio.data import NOTHING, Box, is_large
 from unseg_studio.document.document import Document
-from unseg_studio.document.scheduler import chosen_engine
+from unseg_studio.document.scheduler import chosen_engine, is_address
 from unseg_studio.document.sight import Sight
 from unseg_studio.document.solve import Frame, PartRun, Preparation, Run
 from unseg_studio.document.split import Cut, Parts
@@ -95,6 +95,17 @@ class Live:
         self.document.require_unlocked(id_)
         cut = Cut(self.document.image, self.document.state, id_, n_parts)
         self._submit(replace(cut, sight=self._look()))
+
+    @property
+    def computed_on(self) -> str:
+        """Where the newest labels were made, for the record: a device, or the address of a cluster.
+
+        "unknown" where they were made before the document was opened.
+        """
+        place = self.document.status.place
+        if place is None:
+            return self.device if is_address(self.device) else "unknown"
+        return place.device
 
     @property
     def moments(self) -> tuple[Moment, ...]:

@@ -234,7 +234,7 @@ class ExportJob:
     @classmethod
     def of(cls, document: Document, live: Live, wish: ExportWish) -> ExportJob:
         """What would be written now."""
-        return cls(document.image, document.state, wish, live.device)
+        return cls(document.image, document.state, wish, live.computed_on)
 
     def annotation(self) -> Annotation:
         """Everything that has a category, cut into regions."""

@@ -106,7 +106,7 @@ class RunBar(QWidget):
         if not failed:
             self._more.setChecked(False)
             return
-        made = provenance(self._document.state, device=self._live.device)
+        made = provenance(self._document.state, device=self._live.computed_on)
         lines = [status.message, *(f"{name}: {value}" for name, value in made.items())]
         self._details.setPlainText("\n".join(lines))
 
