@@ -299,3 +299,13 @@ def test_squares_take_the_memory_of_a_pixel_each_and_know_what_is_finer():
     assert tile.is_in_squares(8)
     assert not tile.is_in_squares(32)
     assert not tile.marked(np.eye(SIDE, dtype=bool), 1).is_in_squares(2)
+
+
+def test_areas_of_some_ids_are_those_of_all_ids():
+    rng = np.random.default_rng(3)
+    ids = rng.integers(0, 6, (SIDE + 9, 2 * SIDE)).astype(np.int32)
+    ids[:, SIDE:] = 1  # tiles with none of those that are asked for
+    mosaic = Mosaic.of(ids)
+    some = mosaic.areas_of(lambda id_: id_ >= 4)
+    assert some == {4: int((ids == 4).sum()), 5: int((ids == 5).sum())}
+    assert mosaic.areas_of(lambda id_: id_ > 9) == {}

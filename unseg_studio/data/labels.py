@@ -6,8 +6,6 @@ Ids 1 to 1000 are categories, ids from `FIRST_CLUSTER` up are clusters that have
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,11 +33,6 @@ def present_ids(labels: NDArray[np.int32]) -> tuple[int, ...]:
 def cluster_ids(labels: NDArray[np.int32]) -> tuple[int, ...]:
     """Ids of clusters without a name that occur, ascending."""
     return tuple(i for i in present_ids(labels) if i >= FIRST_CLUSTER)
-
-
-def clusters_in(areas: Mapping[int, int]) -> dict[int, int]:
-    """Of the pixels of each id, those of clusters without a name."""
-    return {id_: pixels for id_, pixels in areas.items() if is_cluster(id_)}
 
 
 def is_cluster(id_: int) -> bool:

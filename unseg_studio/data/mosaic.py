@@ -103,6 +103,15 @@ class Mosaic:
                 areas[id_] += times * pixels
         return dict(areas)
 
+    def areas_of(self, wanted: Callable[[int], bool]) -> dict[int, int]:
+        """As `areas`, of the ids that are wanted; tiles that have none of them are not counted."""
+        areas: Counter[int] = Counter()
+        for tile, times in Counter(self.tiles).items():
+            if any(map(wanted, tile.palette)):
+                for id_, pixels in tile.areas.items():
+                    areas[id_] += times * pixels * wanted(id_)
+        return {id_: pixels for id_, pixels in areas.items() if pixels}
+
     def holds(self, id_: int) -> bool:
         """Say whether some pixel has this id."""
         return any(tile.holds(id_) for tile in self.tiles)

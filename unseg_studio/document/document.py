@@ -38,7 +38,7 @@ from unseg_studio.data import (
     stroke_patch,
 )
 from unseg_studio.data.category import Kind
-from unseg_studio.data.labels import clusters_in, is_cluster
+from unseg_studio.data.labels import is_cluster
 from unseg_studio.data.region import Connectivity
 from unseg_studio.document import corrections
 from unseg_studio.document.corrections import Correction
@@ -602,7 +602,7 @@ class Document:
         made = provenance(self._state, device=device)
         return Annotation(
             self.image.shape, self.image.source, self.categories, regions, made,
-            unnamed=clusters_in(self.shown.areas),
+            unnamed=self.shown.areas_of(is_cluster),
         )  # fmt: skip
 
     # How it is done

@@ -30,7 +30,7 @@ from unseg_studio.data import (
     new_category,
     regions_from_labels,
 )
-from unseg_studio.data.labels import clusters_in
+from unseg_studio.data.labels import is_cluster
 from unseg_studio.document.carry import Carried, CarriedPlane, Carry, Origin, PlaneIndex
 from unseg_studio.document.document import Document
 from unseg_studio.document.provenance import provenance
@@ -97,7 +97,7 @@ class LabelledPlane:
             made = provenance(self.state, device=device)
         return Annotation(
             self.labels.shape, self.source, self.categories, regions, made,
-            unnamed=clusters_in(self.labels.areas),
+            unnamed=self.labels.areas_of(is_cluster),
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unseg_studio.data import Annotation, Patch, Region
+from unseg_studio.data.ordered import in_order
 
 MOST_BYTES = 2**28
 """What is remembered takes no more than this; larger data sets are made anew each time."""
@@ -36,6 +37,14 @@ class _Packed:
         return Region(self.category, Patch(self.rows, self.cols, mask))
 
 
+_Kept = tuple[Annotation, tuple[_Packed, ...]]
+
+
+def _unpacked(kept: _Kept) -> Annotation:
+    bare, regions = kept
+    return replace(bare, regions=tuple(packed.region for packed in regions))
+
+
 class Remembered:
     """The same annotations, made no more than once as long as they fit into memory.
 
@@ -50,15 +59,12 @@ class Remembered:
     def __init__(self, annotations: Iterable[Annotation], *, most_bytes: int = MOST_BYTES) -> None:
         self._annotations = annotations
         self._most_bytes = most_bytes
-        self._kept: list[tuple[Annotation, tuple[_Packed, ...]]] | None = None
+        self._kept: list[_Kept] | None = None
 
     def __iter__(self) -> Iterator[Annotation]:
         if self._kept is None:
             return self._made()
-        return (
-            replace(bare, regions=tuple(packed.region for packed in regions))
-            for bare, regions in self._kept
-        )
+        return in_order(_unpacked, self._kept)
 
     def _made(self) -> Iterator[Annotation]:
         kept, n_bytes = [], 0

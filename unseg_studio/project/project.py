@@ -30,7 +30,7 @@ from unseg_studio.data import (
     open_image,
     regions_from_labels,
 )
-from unseg_studio.data.labels import clusters_in
+from unseg_studio.data.labels import is_cluster
 from unseg_studio.data.region import Connectivity
 from unseg_studio.document import Document, Record, State
 from unseg_studio.document.history import NAMES_OF_PROJECT
@@ -543,7 +543,7 @@ class Project:
                 labels.array, self._table, min_area=min_area, connectivity=connectivity
             ),
             made,
-            unnamed=clusters_in(labels.areas),
+            unnamed=labels.areas_of(is_cluster),
         )
 
     def annotations(

@@ -22,7 +22,7 @@ from unseg_studio.data import (
     regions_from_labels,
     regions_from_mosaic,
 )
-from unseg_studio.data.labels import clusters_in
+from unseg_studio.data.labels import is_cluster
 from unseg_studio.document import Document, Live, State
 from unseg_studio.document.provenance import provenance
 from unseg_studio.formats import (
@@ -247,7 +247,7 @@ class ExportJob:
         image = self.image
         return Annotation(
             image.shape, image.source, table, regions, made,
-            unnamed=clusters_in(self.state.shown.areas),
+            unnamed=self.state.shown.areas_of(is_cluster),
         )  # fmt: skip
 
     def checked(self) -> ExportCheck:
