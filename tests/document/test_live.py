@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unseg_studio.document import PULL_MS, SOON_MS, Document, Live, RunStatus, pull_ms
+from unseg_studio.document import PULL_MS, SCREEN_MS, SOON_MS, Document, Live, RunStatus, pull_ms
+from unseg_studio.features.devices import Place, cpu
 from unseg_studio.segmenters import DiffCluster
 
 from .conftest import LEFT, RIGHT, SECONDS, Script, halves
@@ -301,6 +302,8 @@ def test_a_stroke_right_after_run_again_still_starts_cold(
         (RunStatus("preparing"), SOON_MS),
         (RunStatus("running", step=1, total=2), SOON_MS),
         (RunStatus("running", step=4, total=60), PULL_MS),
+        (RunStatus("running", step=4, total=60, place=cpu()), PULL_MS),
+        (RunStatus("running", step=4, total=60, place=Place("cuda:0", "a card", "")), SCREEN_MS),
     ],
 )
 def test_views_pull_soon_for_the_first_and_for_the_last_frame(

@@ -12,7 +12,8 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QPushButton
 
 from unseg_studio.data import FIRST_CLUSTER
-from unseg_studio.document import PULL_MS, RunStatus
+from unseg_studio.document import PULL_MS, SCREEN_MS, RunStatus
+from unseg_studio.features.devices import Place
 from unseg_studio.widgets import (
     Background,
     CategoryList,
@@ -224,6 +225,15 @@ class TestPump:
             assert pump._timer.interval() == wanted
         document.report(RunStatus("preparing"))
         assert pump._timer.interval() < PULL_MS
+
+    def test_an_engine_on_a_card_is_asked_sixty_times_a_second(self, document, live):
+        owner = QObject()
+        pump = Pump(document, live, owner)
+        card = Place("cuda:0", "a card", "")
+        for painted, wanted in ((0, SCREEN_MS), (30, 60)):
+            pump._painted_ms = painted
+            document.report(RunStatus("running", step=1 + painted, total=99, place=card))
+            assert pump._timer.interval() == wanted
 
     def test_frames_of_a_real_run_arrive(self, qtbot, document, live):
         owner = QObject()

@@ -5,7 +5,7 @@ from unseg_studio.document.decode import Context, Decoded, decode, decoded
 from unseg_studio.document.document import Document, DocumentEvents, joined_tables
 from unseg_studio.document.filmstrip import Filmstrip
 from unseg_studio.document.history import History, Record, Undoable
-from unseg_studio.document.live import PULL_MS, SOON_MS, Live, pull_ms
+from unseg_studio.document.live import PULL_MS, SCREEN_MS, SOON_MS, Live, pull_ms
 from unseg_studio.document.recognition import Recognition, Taught, can_learn, can_teach
 from unseg_studio.document.solve import Fits, Frame, PartRun, Run, first_run, solve
 from unseg_studio.document.split import Parts, parts_of
@@ -17,6 +17,7 @@ from unseg_studio.document.worker import Failure, Job, Worker
 
 __all__ = [
     "PULL_MS",
+    "SCREEN_MS",
     "SOON_MS",
     "Carried",
     "CarriedPlane",

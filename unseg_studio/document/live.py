@@ -22,11 +22,16 @@ PULL_MS = 33
 """How often a view should call `Live.pull`: soon for the first and for the last frame of a run, in
 between as often as eyes follow, so that the engine has the rest of the time."""
 
+SCREEN_MS = 16
+"""In between where the engine has a device of its own: as often as screens show something new."""
+
 
 def pull_ms(status: RunStatus) -> int:
     """Milliseconds until a view should pull again."""
     is_edge = status.phase == "preparing" or status.step + 1 >= status.total
-    return SOON_MS if is_edge else PULL_MS
+    if is_edge:
+        return SOON_MS
+    return PULL_MS if status.place is None or status.place.is_cpu else SCREEN_MS
 
 
 class Live:

@@ -6,7 +6,7 @@ import time
 
 from qtpy.QtCore import QObject, Qt, QTimer
 
-from unseg_studio.document import PULL_MS, Document, Live, RunStatus, pull_ms
+from unseg_studio.document import SOON_MS, Document, Live, RunStatus, pull_ms
 from unseg_studio.widgets.following import follow
 
 LONGEST_MS = 250
@@ -19,7 +19,8 @@ REST = 2
 class Pump(QObject):
     """Calls `Live.pull` every `pull_ms` milliseconds while the engine works.
 
-    Less often where the screen is slow to paint, for then the engine would hardly come to work.
+    Less often where the screen is slow to paint, for then the engine would hardly come to work, nor
+    what the person does be heard.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ class Pump(QObject):
     def _wait_ms(self, status: RunStatus) -> int:
         wanted = pull_ms(status)
         slow = min(REST * self._painted_ms, LONGEST_MS)
-        return max(wanted, slow) if wanted >= PULL_MS else wanted
+        return wanted if wanted == SOON_MS else max(wanted, slow)
 
     def _on_status_changed(self, status: RunStatus) -> None:
         if not status.is_busy:
