@@ -9,6 +9,7 @@ import pytest
 
 from unseg_studio.data import FIRST_CLUSTER
 from unseg_studio.formats import FORMATS, CocoOptions, preflight
+from unseg_studio.formats.cvat import CvatOptions
 from unseg_studio.formats.preflight import preflight_all
 from unseg_studio.formats.targets import TARGETS
 
@@ -69,6 +70,16 @@ def test_label_studio_rejects_run_lengths_but_not_polygons(annotate, blobs):
     assert "rejects" not in said(
         preflight(annotate(blobs), options=polygons, target="label-studio")
     )
+
+
+def test_fiftyone_leaves_out_the_masks_of_cvat_files(annotate, blobs):
+    polygons = CvatOptions(shapes="polygon")
+    assert "leaves out the masks" in said(preflight(annotate(blobs), "cvat", target="fiftyone"))
+    assert "leaves out 1 region with holes" in said(
+        preflight(annotate(blobs), "cvat", options=polygons, target="fiftyone")
+    )
+    whole = annotate(np.where(blobs == 2, 2, 0))
+    assert "leaves out" not in said(preflight(whole, "cvat", options=polygons, target="fiftyone"))
 
 
 @pytest.mark.parametrize("target", TARGETS)

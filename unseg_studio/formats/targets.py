@@ -18,6 +18,7 @@ from unseg_studio.data import Annotation, Patch
 from unseg_studio.formats import geometry
 from unseg_studio.formats.base import Finding
 from unseg_studio.formats.coco import CocoOptions
+from unseg_studio.formats.cvat import CvatOptions
 
 Judge = Callable[[Annotation, str, Any], Iterable[Finding]]
 """From an annotation, the name of a format and its options."""
@@ -112,9 +113,26 @@ def _fiftyone(annotation: Annotation, format: str, options: Any) -> Iterator[Fin
     # read: masks are cut to the box; objects whose box rounds to nothing are skipped.
     if format == "coco" and (n := sum(min(region.box[2:]) < 2 for region in annotation.regions)):
         yield Finding("note", f"FiftyOne may skip {_regions(n)} of a single row or column.")
+    # measured: fiftyone 1.22.1, CVATImageDatasetImporter reads boxes, polygons, lines and points.
+    if format == "cvat" and annotation.regions:
+        yield from _masks_left_out(annotation, options)
     # docs: YOLOv5DatasetImporter, label_type is "detections" unless given.
     if format == "yolo":
         yield Finding("note", 'FiftyOne loads outlines with label_type="polylines", else boxes.')
+
+
+def _masks_left_out(annotation: Annotation, options: Any) -> Iterator[Finding]:
+    if not (isinstance(options, CvatOptions) and options.shapes == "polygon"):
+        yield Finding(
+            "warning",
+            "FiftyOne leaves out the masks of CVAT files; choose polygons.",
+        )
+    elif n := _with_holes(annotation):
+        yield Finding(
+            "warning",
+            f"FiftyOne leaves out {_regions(n)} with holes, which stay masks; fill the holes, or "
+            "choose COCO.",
+        )
 
 
 def _ultralytics(annotation: Annotation, format: str, options: Any) -> Iterator[Finding]:
@@ -195,7 +213,13 @@ TARGETS: dict[str, Target] = {
         ),
         # docs: dataset types COCODetection, ImageSegmentationDirectory, CVATImage, YOLOv5; read:
         # VOCDetection makes boxes of the XML files and leaves the masks out.
-        Target("fiftyone", "FiftyOne", ("coco", "png-folder", "cvat", "yolo"), _fiftyone),
+        Target(
+            "fiftyone",
+            "FiftyOne",
+            ("coco", "png-folder", "cvat", "yolo"),
+            _fiftyone,
+            {"cvat": CvatOptions(shapes="polygon")},
+        ),
         # docs: "Instance segmentation datasets".
         Target("ultralytics", "Ultralytics", ("yolo",), _ultralytics),
         # docs: "Use custom datasets", register_coco_instances, register_coco_panoptic.
