@@ -33,8 +33,8 @@ endif
 # Two processes at a time for two cores, in an order in which both end together; what draws windows
 # has a display of its own.
 TESTS := test-projects test-plugin test-windows test-methods test-core
-test: lint
-	$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(TESTS)
+test: $(VENV)/ready-test
+	$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint $(TESTS)
 
 # One thread each: on images this small, threads only wait for each other. Processes that tests
 # start find compiled modules. Of the plugins of pytest only these are loaded: it would rewrite and
