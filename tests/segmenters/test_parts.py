@@ -71,13 +71,13 @@ def test_a_part_has_the_same_id_in_images_that_nobody_trained_on() -> None:
 
 
 def test_each_image_on_its_own_numbers_its_parts_otherwise() -> None:
-    """What the shared network is for: without it the same numbers mean other things."""
+    """What the shared network is for: without it the same numbers may mean other things."""
     found = []
-    for seed in range(20, 24):
+    for seed in range(20, 30):
         image, truth = scene(seed)
         labels = labels_of(settled(DeepCut(n_clusters=3, seed=seed), image))
         found.append([most_of(labels, truth == part) for part in range(3)])
-    assert found != [found[0]] * 4
+    assert found != [found[0]] * len(found)
 
 
 def test_the_scores_of_a_fit_and_of_its_scorer_agree() -> None:

@@ -14,13 +14,14 @@ takes a few dozen steps over arrays.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unseg_studio.features.components import main_components, unit
 from unseg_studio.features.filters import lab_of
 from unseg_studio.features.lazy_torch import torch
 
@@ -47,12 +48,6 @@ NEIGHBOURHOOD = 0.06
 """Power of the part of its outline that the one with the shorter outline shares with the other, by
 which a difference counts less: what is enclosed belongs to what is around it."""
 
-DEEP_WIDTH = 16
-"""Principal components of the deep features that regions are compared by."""
-
-SPARE, AXIS_STEPS = 4, 4
-"""Of so many pixels one tells what the components are; steps that lead to them."""
-
 DEEP_STEP = 4
 """Pixels of the image to one of the plane on which deep features are averaged."""
 
@@ -75,6 +70,10 @@ class Borders:
     lengths: Numbers
     contrast: Numbers
 
+    def of(self, chosen: NDArray[np.bool_]) -> Borders:
+        """Some of them, by an (E,) mask."""
+        return Borders(self.pairs[:, chosen], self.lengths[chosen], self.contrast[chosen])
+
     def renumbered(self, numbers: NDArray[np.int64]) -> Borders:
         """Of merged regions: `numbers` has the new one of each."""
         n_regions = int(numbers.max()) + 1
@@ -86,6 +85,14 @@ class Borders:
             np.stack(np.divmod(found, n_regions)),
             _sums(place, self.lengths[apart], len(found)),
             _sums(place, self.contrast[apart], len(found)),
+        )
+
+    def and_also(self, others: Borders) -> Borders:
+        """These and, behind them, others."""
+        return Borders(
+            np.concatenate([self.pairs, others.pairs], axis=1),
+            np.concatenate([self.lengths, others.lengths]),
+            np.concatenate([self.contrast, others.contrast]),
         )
 
 
@@ -122,17 +129,20 @@ class Regions:
     @property
     def differences(self) -> Numbers:
         """What keeps the regions of each border apart, (E,)."""
-        one, other = self.borders.pairs
-        border = BORDER_WEIGHT * self.borders.contrast / self.borders.lengths
+        return self._differences(self.borders)
+
+    def _differences(self, borders: Borders) -> Numbers:
+        one, other = borders.pairs
+        border = BORDER_WEIGHT * borders.contrast / borders.lengths
         border -= TEXTURE_WEIGHT * np.minimum(self.texture[one], self.texture[other])
-        widths = self._widths
+        outlines = self._outlines
+        widths = 2 * self.sizes / np.maximum(outlines, 1)
         border *= np.minimum(np.minimum(widths[one], widths[other]) / THIN, 1)
         colour = np.square(self.colours[one] - self.colours[other]).sum(axis=1)
         deep = np.square(self.deep[one] - self.deep[other]).sum(axis=1)
         inside = np.sqrt(COLOUR_WEIGHT**2 * colour + DEEP_WEIGHT**2 * deep)
         size = np.minimum(self.sizes[one], self.sizes[other])
-        outlines = self._outlines
-        shared = self.borders.lengths / np.minimum(outlines[one], outlines[other])
+        shared = borders.lengths / np.minimum(outlines[one], outlines[other])
         return np.asarray((border + inside) * size**GROWTH * shared**-NEIGHBOURHOOD)
 
     @property
@@ -142,48 +152,65 @@ class Regions:
         first, second = (_sums(side, lengths, len(self)) for side in self.borders.pairs)
         return first + second
 
-    @property
-    def _widths(self) -> Numbers:
-        """Pixels across each region, if it were a strip, (N,)."""
-        return np.asarray(2 * self.sizes / np.maximum(self._outlines, 1))
-
     def merged(self, limit: float) -> Regions:
         """Regions whose neighbours all differ by more than a limit."""
-        regions = self
-        while (pairs := regions._closest(limit)).size:
-            regions = regions._joined(pairs)
-        return regions
+        regions, differences, numbers = self, self.differences, np.arange(len(self))
+        while (pairs := _closest(regions.borders.pairs, differences, limit)).size:
+            regions, differences, moved = regions._joined(pairs, differences)
+            numbers = moved[numbers]
+        return replace(regions, plane=numbers[self.plane].astype(np.int32))
 
-    def _closest(self, limit: float) -> NDArray[np.int64]:
-        """Pairs that differ least for both of them, at most by the limit: (2, M)."""
-        pairs, differences = self.borders.pairs, self.differences
-        ranks = np.empty(len(differences), np.int64)
-        ranks[np.argsort(differences, kind="stable")] = np.arange(len(ranks))
-        best = np.full(len(self), len(ranks))
-        for side in pairs:
-            np.minimum.at(best, side, ranks)
-        is_best = (best[pairs] == ranks).all(axis=0)
-        return np.asarray(pairs[:, is_best & (differences <= limit)])
+    def _joined(
+        self, pairs: NDArray[np.int64], differences: Numbers
+    ) -> tuple[Regions, Numbers, NDArray[np.int64]]:
+        """Regions, the plane still as it was, what they differ by, and the new number of each.
 
-    def _joined(self, pairs: NDArray[np.int64]) -> Regions:
+        Only borders of what is joined are measured anew.
+        """
         first, second = pairs
         kept = np.ones(len(self), bool)
         kept[second] = False
         numbers = np.cumsum(kept) - 1
         numbers[second] = numbers[first]
-        sizes = _sums(numbers, self.sizes, int(numbers.max()) + 1)
+        shares = self.sizes[pairs] / self.sizes[pairs].sum(axis=0)
 
         def mean(values: Numbers) -> Numbers:
-            return _sums(numbers, values * self.sizes, len(sizes)) / sizes
+            means = values.copy()
+            means[first] = (values[pairs].T * shares.T).sum(axis=-1).T
+            return means[kept]
 
-        return Regions(
-            numbers[self.plane].astype(np.int32),
-            sizes,
-            np.stack([mean(values) for values in self.colours.T], axis=1),
-            np.stack([mean(values) for values in self.deep.T], axis=1),
+        one, other = _untouched(pairs, len(self))[self.borders.pairs]
+        stays = one & other
+        still = self.borders.of(stays)
+        anew = self.borders.of(~stays).renumbered(numbers)
+        still = replace(still, pairs=numbers[still.pairs])
+        joined = Regions(
+            self.plane,
+            _sums(numbers, self.sizes, int(kept.sum())),
+            mean(self.colours),
+            mean(self.deep),
             mean(self.texture),
-            self.borders.renumbered(numbers),
+            still.and_also(anew),
         )
+        known = np.concatenate([differences[stays], joined._differences(anew)])
+        return joined, known, numbers
+
+
+def _closest(pairs: NDArray[np.int64], differences: Numbers, limit: float) -> NDArray[np.int64]:
+    """Pairs that differ least for both of them, at most by the limit: (2, M)."""
+    near = np.flatnonzero(differences <= limit)
+    near = near[np.argsort(differences[near], kind="stable")]
+    ranked, ranks = pairs[:, near], np.arange(len(near))
+    best = np.full(int(pairs.max(initial=-1)) + 1, len(near))
+    for side in ranked:
+        np.minimum.at(best, side, ranks)
+    return np.asarray(ranked[:, (best[ranked] == ranks).all(axis=0)])
+
+
+def _untouched(pairs: NDArray[np.int64], n_regions: int) -> NDArray[np.bool_]:
+    alone = np.ones(n_regions, bool)
+    alone[pairs] = False
+    return alone
 
 
 def regions(rgb: NDArray[np.uint8], levels: Sequence[torch.Tensor]) -> Regions:
@@ -203,7 +230,7 @@ def regions(rgb: NDArray[np.uint8], levels: Sequence[torch.Tensor]) -> Regions:
         plane,
         sizes,
         pooled(plane, np.moveaxis(colours, 2, 0)),
-        pooled(plane, _main(levels, plane.shape)),
+        pooled(plane, main_components(levels, _reduced(plane.shape)).numpy()),
         pooled(plane, contrast[None])[:, 0],
         _borders(plane, contrast),
     )
@@ -258,6 +285,11 @@ def _segments(rgb: NDArray[np.uint8]) -> Plane:
     return np.asarray(label(found, background=-1, connectivity=1) - 1, np.int32)
 
 
+def _reduced(shape: tuple[int, ...]) -> tuple[int, int]:
+    height, width = (max(1, round(n / DEEP_STEP)) for n in shape)
+    return height, width
+
+
 def _colours(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """CIE Lab, its mean squared distance from its mean 1, (H, W, 3)."""
     lab = lab_of(rgb)
@@ -273,26 +305,6 @@ def _contrast(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(np.sqrt(squares / max(float(np.mean(squares)), 1e-6)), np.float32)
 
 
-def _main(levels: Sequence[torch.Tensor], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The main components of all levels on one plane, their mean squared length 1: (D, h, w)."""
-    height, width = (max(1, round(n / DEEP_STEP)) for n in shape)
-    planes = together(levels, (height, width)).flatten(1)
-    main = _axes(planes[:, ::SPARE]).T @ planes
-    main = main / (main.square().sum(dim=0).mean().sqrt() + 1e-6)
-    return np.asarray(main.reshape(-1, height, width))
-
-
-def _axes(samples: torch.Tensor) -> torch.Tensor:
-    """About the first principal axes of (C, N) samples, (C, D): by subspace iteration."""
-    start = np.random.default_rng(0).standard_normal((len(samples), 2 * DEEP_WIDTH), np.float32)
-    axes = torch.from_numpy(start)
-    for _ in range(AXIS_STEPS):
-        axes = torch.linalg.qr(samples @ (samples.T @ axes)).Q
-    seen = axes.T @ samples
-    _, turn = torch.linalg.eigh(seen @ seen.T)
-    return torch.as_tensor(axes @ turn[:, -DEEP_WIDTH:])
-
-
 def together(
     levels: Sequence[torch.Tensor], shape: tuple[int, int], *, centred: bool = True
 ) -> torch.Tensor:
@@ -304,16 +316,15 @@ def together(
     counts = [len(level) for level in levels]
     made = torch.empty(sum(counts), *shape)  # filled in place: of large images it is large
     for level, planes in zip(levels, torch.split(made, counts), strict=True):
-        planes.copy_(_unit(level, shape))
+        planes.copy_(_resized(unit(level), shape))
         if centred:
             _centre(planes)
     return made
 
 
-def _unit(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    unit = level / (level.norm(dim=0) + 1e-6)
+def _resized(level: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     planes: torch.Tensor = torch.nn.functional.interpolate(
-        unit[None], shape, mode="bilinear", align_corners=False
+        level[None], shape, mode="bilinear", align_corners=False
     )
     return planes[0]
 
