@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from tests.features.real_timm import real_timm
+from unseg_studio.features import cnn
 from unseg_studio.features.catalogue import BACKBONES, BUNDLED, Backbone, backbone
 
-LARGER = [entry for entry in BACKBONES.values() if entry.kind == "vit"]
+LARGER = [entry for entry in BACKBONES.values() if not entry.is_bundled]
+VITS = [entry for entry in LARGER if entry.kind == "vit"]
 
 
 def test_the_bundled_backbone_comes_first_and_needs_no_download() -> None:
@@ -40,12 +42,15 @@ def test_size_licence_and_shape_are_those_of_the_network(entry: Backbone) -> Non
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     assert entry.megabytes == round(size / 1e6)
     assert entry.licence.lower().replace(" ", "-") == network.pretrained_cfg["license"]
-    assert network.patch_embed.patch_size == (entry.patch, entry.patch)
-    assert len(network.blocks) == entry.depth
     assert network.pretrained_cfg["hf_hub_id"]
+    if entry.kind == "vit":
+        assert network.patch_embed.patch_size == (entry.patch, entry.patch)
+        assert len(network.blocks) == entry.depth
+    else:
+        assert [level["reduction"] for level in network.feature_info][-cnn.LEVELS :] == [8, 16, 32]
 
 
-@pytest.mark.parametrize("entry", LARGER, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", VITS, ids=lambda entry: entry.name)
 def test_the_usual_side_is_a_whole_number_of_patches(entry: Backbone) -> None:
     assert entry.side % entry.patch == 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unseg_studio.features import cache, efficientnet, vit, weights
+from unseg_studio.features import cache, cnn, efficientnet, vit, weights
 from unseg_studio.features.cache import Features as Features
 from unseg_studio.features.catalogue import backbone
 from unseg_studio.features.devices import here, working
@@ -59,7 +59,8 @@ def extract(
     -------
     tuple of Tensor, (C, h, w) float32 each, on the CPU
         One of a ViT, with the facet's heads one after the other; each cell is one patch, and the
-        cells divide the image evenly. Of a CNN one for each level, finest first. Shared with
+        cells divide the image evenly. Of a CNN its levels, finest first: all of the bundled one,
+        of others those from a stride of 8 pixels on. Shared with
         others who ask for the same: do not change them in place. They may go into a computation
         that autograd follows.
 
@@ -92,15 +93,17 @@ def _computation(
     device: torch.device,
     rounded: bool,
 ) -> Callable[[], Features]:
-    if backbone(wanted.backbone).kind == "cnn":
-        side = _longer_side(rgb.shape[:2], wanted)
+    chosen, side = backbone(wanted.backbone), _longer_side(rgb.shape[:2], wanted)
+    if chosen.is_bundled:
         return lambda: efficientnet.pyramid(rgb, side=side, device=device)
 
-    def of_vit() -> Features:
+    def larger() -> Features:
         network = weights.load(wanted.backbone, file, device=device)
+        if chosen.kind == "cnn":
+            return cnn.pyramid(network, rgb, side=side)
         return (vit.features(network, rgb, wanted, rounded=rounded),)
 
-    return of_vit
+    return larger
 
 
 def _longer_side(shape: tuple[int, ...], wanted: FeatureRequest) -> int:

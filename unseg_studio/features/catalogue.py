@@ -2,7 +2,8 @@
 
 M. Caron et al., *Emerging Properties in Self-Supervised Vision Transformers* (DINO), ICCV 2021;
 M. Oquab et al., *DINOv2: Learning Robust Visual Features without Supervision*, TMLR 2024;
-O. Siméoni et al., *DINOv3*, 2025.
+O. Siméoni et al., *DINOv3*, 2025, its ConvNeXt among them (Z. Liu et al., *A ConvNet for the
+2020s*, CVPR 2022); R. Wightman et al., *ResNet Strikes Back*, 2021.
 """
 
 from __future__ import annotations
@@ -98,6 +99,20 @@ _ALL = (
         side=560,
         patch=16,
         depth=12,
+    ),
+    Backbone(
+        *("dinov3_convnext_tiny", "DINOv3 ConvNeXt-Tiny", "cnn", "convnext_tiny.dinov3_lvd1689m"),
+        megabytes=111,
+        licence="DINOv3 License",
+        seconds=0.5,
+        side=400,
+    ),
+    Backbone(
+        *("resnet50", "ResNet-50", "cnn", "resnet50.a1_in1k"),
+        megabytes=102,
+        licence="Apache-2.0",
+        seconds=0.5,
+        side=400,
     ),
 )
 

@@ -15,8 +15,8 @@ from unseg_studio.features.lazy_torch import torch
 from unseg_studio.features.regions import together
 from unseg_studio.features.request import FeatureRequest
 
-FINEST = 2
-"""The first level of a CNN's pyramid whose features count; those before it see edges only."""
+DEEPEST = 3
+"""The last levels of a CNN's pyramid, whose features count; those before them see edges only."""
 
 
 def deep_levels(
@@ -29,7 +29,7 @@ def deep_levels(
 ) -> Features:
     """Those levels of a backbone that say what things are; parameters as for `extract`."""
     levels = extract(rgb, request, file=weights, rounded=rounded, memory=memory)
-    return levels[FINEST:] if len(levels) > 1 else levels
+    return levels[-DEEPEST:]
 
 
 def deep_planes(

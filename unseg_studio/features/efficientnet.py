@@ -164,7 +164,7 @@ def pyramid(
         If the weights are missing or broken; the sentence says what to do.
     """
     device = torch.device(device)
-    planes = _prepared(_resized(checked(rgb), side)).to(device)
+    planes = _prepared(resized(checked(rgb), side)).to(device)
     with torch.inference_mode(), rounded_convolutions(device, allowed=False):
         levels = tuple(network(device).levels(planes))
     return tuple(level[0].flip(1, 2).cpu().contiguous() for level in levels)
@@ -290,7 +290,8 @@ def checked(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(rgb)
 
 
-def _resized(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def resized(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The image with a longer side of so many pixels, the shorter one `SMALLEST_SIDE` at least."""
     if side < 1:
         raise ValueError(f"The longer side of an image cannot be {side} px; give 1 or more.")
     height, width = rgb.shape[:2]

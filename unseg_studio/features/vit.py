@@ -52,7 +52,7 @@ def features(
     """
     stride, side = wanted.stride or 1, wanted.side or 1
     rows, columns = grid(rgb.shape, (side / stride) ** 2)
-    planes = _prepared(network, _resized(rgb, rows * stride, columns * stride))
+    planes = prepared(network, _resized(rgb, rows * stride, columns * stride))
     with torch.inference_mode(), rounding(planes.device, wanted=rounded):
         found = _facet(network, _embedded(network, planes, stride), wanted)
         found = found[0, network.num_prefix_tokens :].float().cpu()
@@ -85,7 +85,7 @@ def gaze(
     """
     stride, side = wanted.stride or 1, wanted.side or 1
     rows, columns = grid(rgb.shape, (side / stride) ** 2)
-    planes = _prepared(network, _resized(rgb, rows * stride, columns * stride))
+    planes = prepared(network, _resized(rgb, rows * stride, columns * stride))
     with torch.inference_mode():
         last, tokens, where = _before(network, _embedded(network, planes, stride), wanted)
         query, key, _ = last.attn.qkv(last.norm1(tokens))[0].chunk(len(PROJECTED), dim=-1)
@@ -116,8 +116,8 @@ def _resized(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=how), np.uint8)
 
 
-def _prepared(network: Any, rgb: NDArray[np.uint8]) -> torch.Tensor:
-    """(1, 3, H, W) float32 as the network was trained, where the network is."""
+def prepared(network: Any, rgb: NDArray[np.uint8]) -> torch.Tensor:
+    """(1, 3, H, W) float32 as a network of timm was trained, where the network is."""
     mean, std = (torch.tensor(network.pretrained_cfg[name]) for name in ("mean", "std"))
     colours = (torch.from_numpy(rgb).float() / 255 - mean) / std
     return colours.permute(2, 0, 1)[None].to(next(network.parameters()).device)

@@ -162,8 +162,9 @@ def _digest(path: Path, _changed: int, _size: int) -> str:
 @lru_cache(maxsize=2)
 def _loaded(name: str, path: Path, _changed: int, device: torch.device) -> torch.nn.Module:
     chosen = backbone(name)
+    of_any_size = {"dynamic_img_size": True} if chosen.kind == "vit" else {}
     network: torch.nn.Module = timm().create_model(
-        chosen.timm_name, pretrained=False, dynamic_img_size=True
+        chosen.timm_name, pretrained=False, **of_any_size
     )
     _fill(network, _state(path, chosen), chosen, path=path)
     return network.requires_grad_(False).eval().to(device)
@@ -196,7 +197,8 @@ def _state(path: Path, chosen: Backbone) -> State:
 
 def _fill(network: torch.nn.Module, state: State, chosen: Backbone, *, path: Path) -> None:
     try:
-        _check_patches(network, state)
+        if chosen.kind == "vit":
+            _check_patches(network, state)
         network.load_state_dict(_renamed(network, state))
     except _BROKEN as error:
         raise ValueError(
@@ -220,5 +222,6 @@ def _renamed(network: torch.nn.Module, state: State) -> State:
         for name, tensor in state.items()
         if name in wanted or not name.endswith("qkv.bias")
     }
-    filters = importlib.import_module(type(network).__module__)
-    return dict(filters.checkpoint_filter_fn(state, network))
+    family = importlib.import_module(type(network).__module__)
+    rename = getattr(family, "checkpoint_filter_fn", None)
+    return state if rename is None else dict(rename(state, network))
