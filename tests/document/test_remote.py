@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.project.test_cluster import free_port
+from tests.project.test_cluster import are_alike, free_port
 from unseg_studio.data import Image, Scribbles, read_image
 from unseg_studio.document import Document, Live, remote
 from unseg_studio.document.decode import decode
 from unseg_studio.document.remote import RemoteFit, Snapshot, engine_at
 from unseg_studio.document.scheduler import ENGINE, chosen_engine, connected, local_device
+from unseg_studio.features.determinism import deterministic
 from unseg_studio.segmenters import make_segmenter
 
 pytest.importorskip("distributed")
@@ -91,6 +92,16 @@ def test_a_run_that_is_cancelled_ends_there_and_the_fit_stays_usable(address, im
     assert comes_true(lambda: worker_of(address)[1] == 0)
     with closing(fit.refine(drawn(image))) as estimates:
         assert next(estimates).note == ""
+
+
+def test_it_computes_alike_there_where_that_is_asked_for_here(address, image) -> None:
+    with deterministic():
+        fit = RemoteFit(ENDLESS, image, address)
+    with connected(address) as client, closing(fit.refine(drawn(image))) as estimates:
+        next(estimates)
+        assert all(client.run(are_alike).values())
+        estimates.close()
+        assert comes_true(lambda: not any(client.run(are_alike).values()))
 
 
 def test_after_the_worker_is_killed_the_run_goes_on_here_and_later_ones_there(

@@ -23,6 +23,7 @@ from unseg_studio.document import scheduler
 from unseg_studio.document.packing import mosaic_of
 from unseg_studio.document.scheduler import ClusterError, address_of, connected, is_address
 from unseg_studio.document.scripting import segmenter
+from unseg_studio.features.determinism import deterministic
 from unseg_studio.project import Project
 from unseg_studio.project.batch import propose, unproposed
 from unseg_studio.project.cluster import ClusterCrew
@@ -72,6 +73,22 @@ def test_each_image_is_proposed_once_and_as_it_is_here(cluster, photos: Project)
     here = labels_of(photos.image(1).file, None, QUICK, "cpu")
     found = photos.open_document(1).shown
     assert np.array_equal(found.array, mosaic_of(here.packed, here.shape).array)
+
+
+def are_alike() -> bool:
+    """Asked of a worker."""
+    import torch
+
+    return torch.are_deterministic_algorithms_enabled()
+
+
+def test_workers_compute_alike_where_it_is_asked_for_and_as_before_afterwards(cluster) -> None:
+    address = cluster.scheduler_address
+    with connected(address, n_workers=2) as client:
+        with deterministic(), closing(ClusterCrew(address, QUICK, "cpu")):
+            assert all(client.run(are_alike).values())
+        with closing(ClusterCrew(address, QUICK, "cpu")):
+            assert not any(client.run(are_alike).values())
 
 
 def test_a_killed_worker_costs_only_its_images(cluster, photos: Project) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from unseg_studio.data import Image, Scribbles
 from unseg_studio.document.placed import PlacedFit
 from unseg_studio.document.scheduler import ClusterError, address_of, connected, large_messages
+from unseg_studio.features import determinism
 from unseg_studio.features.devices import Place
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import Estimate, Segmenter
@@ -102,7 +103,10 @@ class Engine:
         try:
             with large_messages():
                 future = client.submit(
-                    Seat, segmenter, plain, model, actor=True, pure=False, workers=_gpus(client)
+                    *(Seat, segmenter, plain, model, determinism.is_wanted()),
+                    actor=True,
+                    pure=False,
+                    workers=_gpus(client),
                 )
             return Seated(client, future, future.result(timeout=SEAT_S))
         except ValueError:

@@ -12,7 +12,7 @@ import asyncio
 import io
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from unseg_studio.data import Image, Scribbles
 from unseg_studio.document.placed import PlacedFit
+from unseg_studio.features.determinism import deterministic
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.segmenters import Estimate, Segmenter
 from unseg_studio.segmenters.models import keep, of_bytes
@@ -76,12 +77,15 @@ class Seat:
         What to fit.
     model : bytes
         What the segmenter has learned from many images; empty: nothing.
+    alike : bool
+        Whether the same labels have to come out each time; see `determinism`.
     """
 
-    def __init__(self, segmenter: Segmenter, image: Image, model: bytes) -> None:
+    def __init__(self, segmenter: Segmenter, image: Image, model: bytes, alike: bool) -> None:
         if model:
             keep(of_bytes(model, "The model of this engine"))
         self._fit = PlacedFit(segmenter, image, "auto")
+        self._computing = deterministic if alike else nullcontext
         self._news = threading.Condition()
         self._run = 0
         self._thread: threading.Thread | None = None
@@ -129,7 +133,7 @@ class Seat:
         try:
             if memory:
                 self._fit.recall(unpacked(memory, "cpu"))
-            with closing(self._fit.refine(scribbles)) as estimates:
+            with self._computing(), closing(self._fit.refine(scribbles)) as estimates:
                 for number, estimate in enumerate(estimates, 1):
                     if not self._goes_on(run):
                         return

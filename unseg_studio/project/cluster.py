@@ -28,6 +28,7 @@ from unseg_studio.document.scheduler import (
     connected,
     large_messages,
 )
+from unseg_studio.features import determinism
 from unseg_studio.project.entries import ImageEntry
 from unseg_studio.project.fingerprint import fingerprint
 from unseg_studio.project.proposal import Answer, Labels, about
@@ -107,7 +108,8 @@ class ClusterCrew:
         from unseg_studio.project.cluster_worker import Equipment
 
         try:
-            self._client.register_plugin(Equipment(self._name, model), name=self._name)
+            equipment = Equipment(self._name, model, alike=determinism.is_wanted())
+            self._client.register_plugin(equipment, name=self._name)
         except Exception as error:  # what another program at the other end says has any type
             raise ClusterError(
                 f"The workers of the cluster at {self._address} cannot be used "

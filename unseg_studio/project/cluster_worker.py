@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from unseg_studio.data import heap
 from unseg_studio.document.machine import core_count
+from unseg_studio.features.determinism import deterministic
 from unseg_studio.features.lazy_torch import torch
 from unseg_studio.project.fingerprint import fingerprint
 from unseg_studio.project.proposal import Labels, labels_of
@@ -66,20 +68,26 @@ class Equipment(WorkerPlugin):  # type: ignore[misc]
         The batch.
     model : bytes
         What the segmenter has learned from many images; empty: nothing.
+    alike : bool
+        Whether the same labels have to come out each time; see `determinism`.
     """
 
-    def __init__(self, job: str, model: bytes) -> None:
-        self.name, self._model = job, model
+    def __init__(self, job: str, model: bytes, *, alike: bool) -> None:
+        self.name, self._model, self._alike = job, model, alike
+        self._tidy = ExitStack()
 
     def setup(self, worker: Worker) -> None:
         """Put the model where the segmenter finds it; called in every worker, also in new ones."""
         heap.keep_little()
+        if self._alike:
+            self._tidy.enter_context(deterministic())
         cv2.setNumThreads(_n_threads(worker))  # which asks no environment
         if self._model:
             keep(of_bytes(self._model, "The model of this batch"))
 
     def teardown(self, worker: Worker) -> None:
-        """Remove the files that were sent."""
+        """Remove the files that were sent, and compute as before."""
+        self._tidy.close()
         shutil.rmtree(_received(worker, self.name), ignore_errors=True)
 
 
