@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -112,6 +113,18 @@ def test_compressed_chunks_of_format_3_come_back_unchanged(tmp_path, compressors
     for plane in (0, 7):
         expected = np.moveaxis(STACK[plane // 4, :, plane % 4], 0, 2)
         np.testing.assert_array_equal(read_image(path, plane).pixels, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e308, "x", None, [3], {}])
+def test_a_fill_value_that_is_none_of_the_type_is_0(tmp_path, number, dtype):
+    path = saved(tmp_path / "a.zarr", {"0": STACK.astype(dtype)}, "0.5")
+    described = json.loads((path / "0" / "zarr.json").read_text())
+    (path / "0" / "zarr.json").write_text(json.dumps(described | {"fill_value": number}))
+    shutil.rmtree(path / "0" / "c" / "0" / "0" / "0" / "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (read_image(path).pixels[20:40, :, :2] == 0).all()
 
 
 def test_chunks_that_were_never_written_hold_the_fill_value(tmp_path):

@@ -257,10 +257,16 @@ def _separator(store: Store, separator: Any) -> Literal[".", "/"]:
 
 
 def _fill(value: Any, dtype: np.dtype[np.generic]) -> Any:
+    """The number of chunks that were never written; 0 where it is none, or none of this type."""
     words = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
     number = words.get(value, 0) if isinstance(value, str) else value
-    fits = isinstance(number, int | float) and (dtype.kind == "f" or np.isfinite(number))
-    return np.array(number if fits else 0).astype(dtype.newbyteorder("="))[()]
+    if not isinstance(number, int | float):
+        return dtype.type(0)
+    with np.errstate(invalid="raise", over="raise"):
+        try:
+            return dtype.type(number)
+        except (ValueError, ArithmeticError):
+            return dtype.type(0)
 
 
 def _require(
