@@ -14,7 +14,7 @@ import numpy as np
 
 from unseg_studio.features.lazy_torch import torch
 
-WIDTH = 16
+WIDTH = 8
 """Components that are kept."""
 
 STEPS = 8
