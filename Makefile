@@ -18,6 +18,8 @@ METHODS := tests/segmenters tests/parity
 CONSUMERS := tests/consumers
 
 export PYTHON
+# Modules are compiled once, when they are first imported.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test test-core test-methods test-projects test-windows test-plugin kill-test test-napari test-napari-newest test-napari-oldest test-consumers lint bench bench-scribbles bench-unsupervised bench-napari bench-queue bench-gpu fuzz screenshots clean help system-app system-test
 .DELETE_ON_ERROR:
@@ -36,12 +38,11 @@ TESTS := test-projects test-plugin test-windows test-methods test-core
 test: $(VENV)/ready-test
 	$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint $(TESTS)
 
-# One thread each: on images this small, threads only wait for each other. Processes that tests
-# start find compiled modules. Of the plugins of pytest only these are loaded: it would rewrite and
-# compile all modules of packages that have one, napari's among them.
+# One thread each: on images this small, threads only wait for each other. Of the plugins of pytest
+# only these are loaded: it would rewrite and compile all modules of packages that have one, napari's
+# among them.
 $(TESTS): export OMP_NUM_THREADS := 1
 $(TESTS): export OPENBLAS_NUM_THREADS := 1
-$(TESTS): export PYTHONDONTWRITEBYTECODE :=
 $(TESTS): export PYTEST_DISABLE_PLUGIN_AUTOLOAD := 1
 LOADED := pytest-qt hypothesispytest npe2 xdist pytest_cov
 
@@ -171,11 +172,13 @@ $(VENVS)/%.txt: constraints-%.txt constraints.txt
 	awk -F== '!named[$$1]++' $^ > $@
 
 comma := ,
+# Most modules are never imported, and compiling all of them takes over a minute.
+INSTALL := install --no-compile --quiet --progress-bar off
 NAPARI := ".[napari,test-napari]" PyQt6
 define environment
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing the Python packages; the first time this takes some minutes."
-	$(PIP) install --quiet --progress-bar off -c constraints.txt -e ".[$(1)]"
+	$(PIP) $(INSTALL) -c constraints.txt -e ".[$(1)]"
 endef
 
 # Nothing is shared but torch, whose files are linked, since they may take gigabytes.
@@ -184,7 +187,7 @@ define own_environment
 	@cd $(VENV)/lib/python3*/site-packages && for part in torch* functorch* nvidia* triton*; do \
 		[ ! -e "$$part" ] || cp -Rl "$$part" $(CURDIR)/$(@D)/lib/python3*/site-packages/; done
 	@echo "Installing the Python packages; the first time this takes some minutes."
-	$(@D)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off \
+	$(@D)/bin/python -m pip --disable-pip-version-check --no-input $(INSTALL) \
 		-c $(1) -e $(2)
 endef
 
