@@ -9,6 +9,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QMessageBox
 
+from unseg_studio.app.ahead import Ahead
 from unseg_studio.app.dialogs import key_sheet
 from unseg_studio.app.project_dialogs import BY_CONTENT, RelinkDialog
 from unseg_studio.project import Project
@@ -302,6 +303,28 @@ class TestAhead:
         assert window.review.current.name == "cell 2.png"  # at once, without the event loop
         assert window.document.status.phase == "done"
         assert window.document.state.proposal.areas.keys() != {0}
+
+    def test_what_a_batch_proposes_meanwhile_is_not_replaced(
+        self, qtbot, window, project_file, monkeypatch
+    ):
+        labels = np.full((40, 56), 1001, np.int32)
+        labels[:, 9:] = 1002
+        compute = Ahead._first_run
+
+        def while_a_batch_runs(ahead, prepared):
+            ahead._project.proposed(prepared.image_id, labels, seconds=0.5)
+            yield from compute(ahead, prepared)
+
+        monkeypatch.setattr(Ahead, "_first_run", while_a_batch_runs)
+        window.open_paths([project_file])
+        wait_for(qtbot, window, "cell 1.png")
+        project, ahead = window.review.project, window.review.ahead
+        qtbot.waitUntil(lambda: project.image(2).status == "proposed", timeout=ENGINE_MS)
+        qtbot.waitUntil(lambda: ahead.entry is None or ahead.is_ready, timeout=ENGINE_MS)
+        window.canvas.setFocus()
+        qtbot.keyClick(window.canvas, ENTER)
+        wait_for(qtbot, window, "cell 2.png")
+        np.testing.assert_array_equal(window.document.labels, labels)
 
     def test_what_was_computed_for_the_proposal_serves_the_first_stroke(self, qtbot, with_project):
         window = with_project

@@ -220,7 +220,11 @@ class Ahead(QObject):
         yield
         if self._computes:
             if not has_labels(prepared.document):
-                prepared = yield from self._proposal(prepared)
+                proposed = yield from self._proposal(prepared)
+                if proposed is None:
+                    self.forget()
+                    return
+                prepared = proposed
             yield from self._features(prepared.document.image)
         yield from prepared.furnish()
 
@@ -234,6 +238,7 @@ class Ahead(QObject):
     def _opened(self, image: Image) -> Prepared | None:
         assert self._entry is not None
         assert self._project is not None
+        self._entry = self._project.image(self._entry.id)
         try:
             document = self._project.open_document(self._entry.id, image)
         except (ValueError, OSError):  # opening it will say why
@@ -242,15 +247,26 @@ class Ahead(QObject):
         self._prepared = Prepared.of(self._entry.id, document)
         return self._prepared
 
-    def _proposal(self, prepared: Prepared) -> Generator[None, None, Prepared]:
+    def _proposal(self, prepared: Prepared) -> Generator[None, None, Prepared | None]:
+        """Labels to begin with; None: somebody else has proposed some meanwhile."""
         document = prepared.document
         if self._taught is not None and can_learn(document.image):
             prepared = yield from self._recognition(prepared, self._taught)
         if not has_labels(document):
             yield from self._first_run(prepared)
+        if self._is_outdated:
+            return None
         if has_labels(document):
             self.proposed.emit(prepared)
         return prepared
+
+    @property
+    def _is_outdated(self) -> bool:
+        """A model, say, has labelled the image since it was opened; that is not to be undone."""
+        assert self._entry is not None
+        assert self._project is not None
+        now = self._project.image(self._entry.id)
+        return (now.status, now.seconds) != (self._entry.status, self._entry.seconds)
 
     def _recognition(self, prepared: Prepared, taught: Taught) -> Generator[None, None, Prepared]:
         """What was accepted last tells what this image shows; strokes change it where they are."""
