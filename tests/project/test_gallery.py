@@ -79,7 +79,7 @@ def shown(project: Project, image: int) -> np.ndarray:
 def named_without_steps(project: Project, cluster: int, category: int) -> None:
     """As the second version of project files kept names."""
     row = project.trained.all()[0].digest, cluster, category
-    project._database.write(lambda c: c.execute("INSERT INTO names VALUES (?, ?, ?)", row))
+    project._writer.run(lambda c: c.execute("INSERT INTO names VALUES (?, ?, ?)", row))
 
 
 def followed(gallery: Gallery, **options: bool) -> list[str]:
