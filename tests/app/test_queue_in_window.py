@@ -326,6 +326,29 @@ class TestAhead:
         wait_for(qtbot, window, "cell 2.png")
         np.testing.assert_array_equal(window.document.labels, labels)
 
+    def test_what_a_batch_proposes_after_it_is_ready_is_what_is_opened(self, qtbot, with_project):
+        window, review = with_project, with_project.review
+        qtbot.waitUntil(lambda: review.ahead.is_ready, timeout=ENGINE_MS)
+        labels = np.full((40, 56), 1001, np.int32)
+        labels[:, 9:] = 1002
+        assert review.project.proposed(2, labels, seconds=0.5)
+        window.canvas.setFocus()
+        qtbot.keyClick(window.canvas, ENTER)
+        wait_for(qtbot, window, "cell 2.png")
+        np.testing.assert_array_equal(window.document.labels, labels)
+
+    def test_what_a_batch_proposes_of_the_open_image_is_shown(self, qtbot, with_project):
+        window, review = with_project, with_project.review
+        before = window.document
+        qtbot.waitUntil(lambda: before.status.phase == "done", timeout=ENGINE_MS)
+        labels = np.full((40, 56), 1001, np.int32)
+        labels[:, 9:] = 1002
+        assert review.project.proposed(1, labels)
+        qtbot.waitUntil(lambda: window.document is not before, timeout=ENGINE_MS)
+        np.testing.assert_array_equal(window.document.labels, labels)
+        review.project.flush()
+        assert review.project.is_current(window.document)
+
     def test_what_was_computed_for_the_proposal_serves_the_first_stroke(self, qtbot, with_project):
         window = with_project
         qtbot.waitUntil(lambda: window.review.ahead.is_ready, timeout=ENGINE_MS)

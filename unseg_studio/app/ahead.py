@@ -159,10 +159,12 @@ class Ahead(QObject):
         self._timer.start()
 
     def take(self, image_id: int) -> Prepared | None:
-        """What there is of an image; it is the caller's from then on."""
+        """What there is of an image, if it is still true; it is the caller's from then on."""
         if self._entry is None or self._entry.id != image_id:
             return None
-        prepared, self._prepared = self._prepared, None
+        prepared = None
+        if self._is_current:
+            prepared, self._prepared = self._prepared, None
         self.forget()
         return prepared
 
@@ -254,19 +256,17 @@ class Ahead(QObject):
             prepared = yield from self._recognition(prepared, self._taught)
         if not has_labels(document):
             yield from self._first_run(prepared)
-        if self._is_outdated:
+        if not self._is_current:
             return None
         if has_labels(document):
             self.proposed.emit(prepared)
         return prepared
 
     @property
-    def _is_outdated(self) -> bool:
-        """A model, say, has labelled the image since it was opened; that is not to be undone."""
-        assert self._entry is not None
+    def _is_current(self) -> bool:
+        """No model, say, has labelled the image since it was opened; that is not to be undone."""
         assert self._project is not None
-        now = self._project.image(self._entry.id)
-        return (now.status, now.seconds) != (self._entry.status, self._entry.seconds)
+        return self._prepared is not None and self._project.is_current(self._prepared.document)
 
     def _recognition(self, prepared: Prepared, taught: Taught) -> Generator[None, None, Prepared]:
         """What was accepted last tells what this image shows; strokes change it where they are."""

@@ -188,6 +188,8 @@ class Review(QObject):
     def refresh(self, entry: ImageEntry) -> None:
         """The project says that something about an image is different."""
         self._panel.refresh(entry)
+        if entry.id == self._current and entry.id != self._asked and self._is_outdated:
+            self._open(entry)
 
     def arrange(self) -> None:
         """There are other images in the project."""
@@ -348,6 +350,14 @@ class Review(QObject):
         """The engine of the open image works, or another image is being opened."""
         busy = self._document is not None and self._document.status.is_busy
         return busy or self._asked is not None
+
+    @property
+    def _is_outdated(self) -> bool:
+        """A model has proposed other labels of the open image, which nobody has worked on."""
+        document, project = self._document, self._project
+        if document is None or project is None or document.undo_text is not None:
+            return False
+        return not project.is_current(document)
 
     def _is_resting(self) -> bool:
         """Nothing is to be computed or prepared."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from unseg_studio.data import Category, Image
 from unseg_studio.document import Document, History, Record
@@ -29,6 +29,7 @@ class HeldDocuments:
     def __init__(self, store: Database, writer: Writer) -> None:
         self._database, self._writer = store, writer
         self._held: WeakValueDictionary[int, Document] = WeakValueDictionary()
+        self._outdated: WeakSet[Document] = WeakSet()
         self._shelves: dict[int, Shelf] = {}
         self.lock = threading.RLock()
         """To be held while a record is read and written: names are followed in another thread."""
@@ -75,6 +76,16 @@ class HeldDocuments:
             return False
         self._held[image] = document
         return True
+
+    def outdate(self, image: int, but: object) -> None:
+        """Labels of an image were written that its document, unless it is this one, lacks."""
+        held = self._held.get(image)
+        if held is not None and held is not but:
+            self._outdated.add(held)
+
+    def is_current(self, document: Document) -> bool:
+        """Whether nobody has written labels of its image that a document lacks."""
+        return document not in self._outdated
 
     def forget(self, image: int) -> None:
         """The image is no longer in the project."""

@@ -509,8 +509,13 @@ class Project:
             note(connection)
 
         self._documents.put(image_id, Record(state), put)
+        self._documents.outdate(image_id, proposal)
         self._say(entry)
         return True
+
+    def is_current(self, document: Document) -> bool:
+        """Whether a document has what was proposed of its image after it was opened."""
+        return self._documents.is_current(document)
 
     def made_by(self, segmenter: Segmenter) -> frozenset[int]:
         """Images that were segmented last with exactly this method and these parameters."""
