@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from unseg_studio.bench import latency, verbs
-from unseg_studio.bench.latency import Line, Measured, Plan, Sample
+from unseg_studio.bench.latency import Line, Measured, Plan, Sample, altered
 from unseg_studio.data import Image, new_category
 from unseg_studio.document.scripting import segmenter
 
@@ -80,6 +80,14 @@ def test_every_verb_is_measured_and_has_a_limit(small_photograph):
     lines = by_name(latency.verb_lines(replace(MEASURED, verbs=seconds)))
     assert lines["scribble, one mouse move, p95"].limit == 0.016
     assert lines["merge two clusters, p50"].limit == 0.05
+
+
+def test_every_document_has_an_image_that_no_cache_knows():
+    pixels = Plan(size=70).picture()
+    one, other = altered(pixels), altered(pixels)
+    assert one.shape == pixels.shape and one.dtype == pixels.dtype
+    assert (one != other).any() and (one != pixels).any()
+    assert (one != pixels).any(axis=2).sum() <= 16
 
 
 def test_a_size_is_that_of_the_picture():

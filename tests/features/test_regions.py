@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage.measure import label
 
-from unseg_studio.features.regions import Regions, pooled, regions, together
+from unseg_studio.features.regions import DEEP_WEIGHT, Regions, pooled, regions, together
 
 SHAPE = (48, 64)
 
@@ -24,7 +24,7 @@ def flat_levels(*shapes: tuple[int, int, int]) -> tuple[torch.Tensor, ...]:
 
 
 def found_in(rgb: np.ndarray) -> Regions:
-    return regions(rgb, flat_levels((4, 6, 8), (5, 3, 4)))
+    return regions(rgb).with_deep(flat_levels((4, 6, 8), (5, 3, 4)))
 
 
 def test_blocks_of_one_colour_become_one_region_each() -> None:
@@ -53,7 +53,7 @@ def test_what_is_known_of_merged_regions_is_what_would_be_measured_anew() -> Non
     for region in range(len(after)):
         own, sizes = into == region, before.sizes[into == region]
         np.testing.assert_allclose(
-            after.colours[region], np.average(before.colours[own], axis=0, weights=sizes)
+            after.looks[region], np.average(before.looks[own], axis=0, weights=sizes)
         )
         np.testing.assert_allclose(
             after.texture[region], np.average(before.texture[own], weights=sizes)
@@ -89,10 +89,11 @@ def test_deep_features_keep_regions_of_one_colour_apart() -> None:
     grey = np.random.default_rng(0).integers(100, 150, (*SHAPE, 1), np.uint8).repeat(3, axis=2)
     deep = torch.zeros(4, 12, 16)
     deep[0, :, :8], deep[1, :, 8:] = 1, 1
-    plain, split = (regions(grey, levels) for levels in (flat_levels((4, 12, 16)), (deep,)))
+    small = regions(grey)
+    plain, split = (small.with_deep(levels) for levels in (flat_levels((4, 12, 16)), (deep,)))
     np.testing.assert_array_equal(plain.plane, split.plane)
     one, other = split.borders.pairs
-    apart = np.abs(split.deep[one] - split.deep[other]).max(axis=1) > 1
+    apart = np.abs(split.looks[one, 3:] - split.looks[other, 3:]).max(axis=1) > DEEP_WEIGHT
     assert apart.any() and not apart.all()
     assert (split.differences[apart] > plain.differences[apart] + 0.25).all()
 

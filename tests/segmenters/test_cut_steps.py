@@ -83,7 +83,7 @@ def test_the_processor_takes_the_same_steps_as_ever() -> None:
         loss = objective(aim(), logits, logits.softmax(dim=1))
         descent.step(loss)
         expected.append(loss.item())
-    assert found == expected
+    assert found == expected[cut_steps.STRIDE - 1 :: cut_steps.STRIDE]
     assert all(map(torch.equal, net.parameters(), plain.parameters()))
 
 
@@ -99,7 +99,7 @@ def test_losses_are_read_late_and_still_end_a_run(monkeypatch: pytest.MonkeyPatc
 
 def test_what_was_shown_is_not_changed_by_later_steps() -> None:
     steps, _ = made(recorder=Tape(), is_still=True)
-    run = steps.run(aim(), 4, Rest(0), n_done=0)
+    run = steps.run(aim(), 2 * cut_steps.STRIDE, Rest(0), n_done=0)
     next(run)
     first = steps.shares
     kept = first.clone()

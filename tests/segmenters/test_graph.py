@@ -44,6 +44,19 @@ def test_the_nodes_cover_the_image_once() -> None:
         assert found.border.sum() == pytest.approx(1)
 
 
+def test_regions_are_begun_once_and_only_where_nobody_knows_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image, calls = halves(), []
+    find = rooms.regions
+    monkeypatch.setattr(rooms, "regions", lambda rgb: calls.append(1) or find(rgb))
+    rooms.begin_regions(image, REQUEST, None)
+    found = rooms.graph_of("regions", image, REQUEST, None)
+    rooms.begin_regions(image, REQUEST, None)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(found.plane, region_graph(image, REQUEST).plane)
+
+
 def test_a_textured_image_has_a_bounded_number_of_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "MOST_NODES", 12)
     assert 1 < len(region_graph(noise((60, 80)), REQUEST)) <= 12

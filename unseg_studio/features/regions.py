@@ -72,7 +72,8 @@ class Borders:
 
     def of(self, chosen: NDArray[np.bool_]) -> Borders:
         """Some of them, by an (E,) mask."""
-        return Borders(self.pairs[:, chosen], self.lengths[chosen], self.contrast[chosen])
+        places = np.flatnonzero(chosen)
+        return Borders(self.pairs[:, places], self.lengths[places], self.contrast[places])
 
     def renumbered(self, numbers: NDArray[np.int64]) -> Borders:
         """Of merged regions: `numbers` has the new one of each."""
@@ -106,10 +107,9 @@ class Regions:
         Region of each pixel, 0 to N - 1; each is connected.
     sizes : ndarray, (N,) float64
         Pixels.
-    colours : ndarray, (N, 3) float64
-        Mean CIE Lab, scaled by its deviation over the image.
-    deep : ndarray, (N, D) float64
-        Mean deep features.
+    looks : ndarray, (N, 3 + D) float64
+        Mean CIE Lab, scaled by its deviation over the image, and mean deep features; both times
+        their weight.
     texture : ndarray, (N,) float64
         Mean contrast inside.
     borders : Borders
@@ -118,8 +118,7 @@ class Regions:
 
     plane: Plane
     sizes: Numbers
-    colours: Numbers
-    deep: Numbers
+    looks: Numbers
     texture: Numbers
     borders: Borders
 
@@ -138,9 +137,8 @@ class Regions:
         outlines = self._outlines
         widths = 2 * self.sizes / np.maximum(outlines, 1)
         border *= np.minimum(np.minimum(widths[one], widths[other]) / THIN, 1)
-        colour = np.square(self.colours[one] - self.colours[other]).sum(axis=1)
-        deep = np.square(self.deep[one] - self.deep[other]).sum(axis=1)
-        inside = np.sqrt(COLOUR_WEIGHT**2 * colour + DEEP_WEIGHT**2 * deep)
+        apart = self.looks[one] - self.looks[other]
+        inside = np.sqrt(np.einsum("ij,ij->i", apart, apart))
         size = np.minimum(self.sizes[one], self.sizes[other])
         shared = borders.lengths / np.minimum(outlines[one], outlines[other])
         return np.asarray((border + inside) * size**GROWTH * shared**-NEIGHBOURHOOD)
@@ -151,6 +149,11 @@ class Regions:
         lengths = self.borders.lengths
         first, second = (_sums(side, lengths, len(self)) for side in self.borders.pairs)
         return first + second
+
+    def with_deep(self, levels: Sequence[torch.Tensor]) -> Regions:
+        """Look at deep features of the whole image, (C, h, w) of any resolutions, as well."""
+        deep = pooled(self.plane, main_components(levels, _reduced(self.plane.shape)).numpy())
+        return replace(self, looks=np.concatenate([self.looks, DEEP_WEIGHT * deep], axis=1))
 
     def merged(self, limit: float) -> Regions:
         """Regions whose neighbours all differ by more than a limit."""
@@ -172,12 +175,13 @@ class Regions:
         kept[second] = False
         numbers = np.cumsum(kept) - 1
         numbers[second] = numbers[first]
-        shares = self.sizes[pairs] / self.sizes[pairs].sum(axis=0)
+        ours, theirs = self.sizes[pairs] / self.sizes[pairs].sum(axis=0)
+        staying = np.flatnonzero(kept)
 
         def mean(values: Numbers) -> Numbers:
             means = values.copy()
-            means[first] = (values[pairs].T * shares.T).sum(axis=-1).T
-            return means[kept]
+            means[first] = (values[first].T * ours + values[second].T * theirs).T
+            return means[staying]
 
         one, other = _untouched(pairs, len(self))[self.borders.pairs]
         stays = one & other
@@ -187,8 +191,7 @@ class Regions:
         joined = Regions(
             self.plane,
             _sums(numbers, self.sizes, int(kept.sum())),
-            mean(self.colours),
-            mean(self.deep),
+            mean(self.looks),
             mean(self.texture),
             still.and_also(anew),
         )
@@ -198,13 +201,18 @@ class Regions:
 
 def _closest(pairs: NDArray[np.int64], differences: Numbers, limit: float) -> NDArray[np.int64]:
     """Pairs that differ least for both of them, at most by the limit: (2, M)."""
-    near = np.flatnonzero(differences <= limit)
-    near = near[np.argsort(differences[near], kind="stable")]
-    ranked, ranks = pairs[:, near], np.arange(len(near))
-    best = np.full(int(pairs.max(initial=-1)) + 1, len(near))
-    for side in ranked:
-        np.minimum.at(best, side, ranks)
-    return np.asarray(ranked[:, (best[ranked] == ranks).all(axis=0)])
+    near = pairs[:, within := differences <= limit]
+    near = near[:, _is_best(near, differences[within])]
+    return near[:, _is_best(near, np.arange(near.shape[1]))]  # of equal ones the first
+
+
+def _is_best(pairs: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which pairs have the least value of all pairs of both of their regions, (E,)."""
+    least = np.full(int(pairs.max(initial=-1)) + 1, np.inf)
+    for side in pairs:
+        np.minimum.at(least, side, values)
+    one, other = least[pairs] == values
+    return np.asarray(one & other)
 
 
 def _untouched(pairs: NDArray[np.int64], n_regions: int) -> NDArray[np.bool_]:
@@ -213,24 +221,16 @@ def _untouched(pairs: NDArray[np.int64], n_regions: int) -> NDArray[np.bool_]:
     return alone
 
 
-def regions(rgb: NDArray[np.uint8], levels: Sequence[torch.Tensor]) -> Regions:
-    """The small regions to begin with.
+def regions(rgb: NDArray[np.uint8]) -> Regions:
+    """The small regions to begin with, of an (H, W, 3) image; only colours are in their looks.
 
-    Parameters
-    ----------
-    rgb : ndarray, (H, W, 3) uint8
-        The image.
-    levels : sequence of Tensor, (C, h, w) float32
-        Deep features of the whole image, at any resolutions.
+    `Regions.with_deep` adds the deep features, which may come later.
     """
-    plane = _segments(rgb)
-    colours, contrast = _colours(rgb), _contrast(rgb)
-    sizes = np.bincount(plane.ravel()).astype(np.float64)
+    plane, contrast = _segments(rgb), _contrast(rgb)
     return Regions(
         plane,
-        sizes,
-        pooled(plane, np.moveaxis(colours, 2, 0)),
-        pooled(plane, main_components(levels, _reduced(plane.shape)).numpy()),
+        np.bincount(plane.ravel()).astype(np.float64),
+        COLOUR_WEIGHT * pooled(plane, np.moveaxis(_colours(rgb), 2, 0)),
         pooled(plane, contrast[None])[:, 0],
         _borders(plane, contrast),
     )

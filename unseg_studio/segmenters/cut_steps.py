@@ -23,6 +23,9 @@ from unseg_studio.segmenters.iterations import Pace, Readings
 N_DRAWN = 64
 """Steps for which dropout is drawn at once."""
 
+STRIDE = 4
+"""Every so many are shown at most: a step takes few milliseconds, as long as making it a frame."""
+
 RESTING_LOSS = 1e-4
 """A loss rests when it falls by less than this."""
 
@@ -153,7 +156,8 @@ class CutSteps:
             self._aim.take(aim)
         else:
             self._aim = aim
-        judged, loss, stride, delay = 0, float("nan"), self._pace.stride, self._pace.delay
+        judged, loss, delay = 0, float("nan"), self._pace.delay
+        stride = max(STRIDE, self._pace.stride)
         for number in range(budget):
             self._n_done = n_done + number
             self._draw(number)

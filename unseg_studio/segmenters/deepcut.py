@@ -41,7 +41,7 @@ from unseg_studio.segmenters.correlation import best_clusters
 from unseg_studio.segmenters.cut_steps import Aim, CutSteps, Objective, Rest
 from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.foreground import likeness_of, mostly
-from unseg_studio.segmenters.graph import Graph, Kind, graph_of
+from unseg_studio.segmenters.graph import Graph, Kind, begin_regions, graph_of
 from unseg_studio.segmenters.learned import model_param
 from unseg_studio.segmenters.models import Model, kept
 from unseg_studio.segmenters.training import Album, TrainingStep, train
@@ -163,6 +163,8 @@ class DeepCut:
             with working("features", here):
                 return graph_of(kind, image, request, weights).to(place)
 
+        if not self.is_published:
+            begin_regions(image, request, weights)
         if self.model:
             learned = parts.learned_of(self, kept(self.model), place)
             graph = found("patches" if self.is_published else "regions")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Literal
@@ -18,7 +19,7 @@ from unseg_studio.data import Image, heap
 from unseg_studio.features.backbone import FeatureRequest
 from unseg_studio.features.deep import deep_levels
 from unseg_studio.features.lazy_torch import torch
-from unseg_studio.features.regions import pooled, regions, together
+from unseg_studio.features.regions import Regions, pooled, regions, together
 
 LARGEST_SIDE = 640
 """Longer side of the plane that is divided into regions, in pixels."""
@@ -105,6 +106,8 @@ _graphs: WeakKeyDictionary[Image, dict[tuple[object, ...], Graph]] = WeakKeyDict
 _MAKING = Lock()
 
 
+_begun: WeakKeyDictionary[Image, Future[Regions]] = WeakKeyDictionary()
+
 Kind = Literal["regions", "patches", "rounded patches"]
 
 
@@ -134,6 +137,30 @@ def graph_of(kind: Kind, image: Image, request: FeatureRequest, weights: Path | 
         return known[key]
 
 
+def begin_regions(image: Image, request: FeatureRequest, weights: Path | None) -> None:
+    """Find what the region graph needs no deep features for, in a thread, unless it is known.
+
+    To be called before the features are computed: one core has little to do meanwhile.
+    """
+    if ("regions", request, weights) not in _graphs.get(image, {}):
+        _regions_of(image)
+
+
+def _regions_of(image: Image) -> Future[Regions]:
+    if image not in _begun:
+        _begun[image] = _beside().submit(_fitting_regions, image.rgb)
+    return _begun[image]
+
+
+def _fitting_regions(rgb: NDArray[np.uint8]) -> Regions:
+    return regions(_fitting(rgb))
+
+
+@cache
+def _beside() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "regions")
+
+
 def region_graph(image: Image, request: FeatureRequest, weights: Path | None = None) -> Graph:
     """Regions of an image as nodes: outlines are the image's own.
 
@@ -146,8 +173,10 @@ def region_graph(image: Image, request: FeatureRequest, weights: Path | None = N
     weights : Path or None
         File with the backbone's weights; None: those that are there.
     """
-    rgb, levels = _fitting(image.rgb), deep_levels(image.rgb, request, weights)
-    found = regions(rgb, levels).merged(LIMIT)
+    begun = _regions_of(image)
+    levels = deep_levels(image.rgb, request, weights)
+    _begun.pop(image, None)
+    found = begun.result().with_deep(levels).merged(LIMIT)
     limit = LIMIT
     while len(found) > MOST_NODES:
         limit *= STRICTER
