@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,6 @@ from unseg_studio.data import (
     Image,
     Mosaic,
     Scribbles,
-    new_category,
     open_image,
     regions_from_labels,
 )
@@ -35,9 +33,9 @@ from unseg_studio.data.region import Connectivity
 from unseg_studio.document import Document, Record, State
 from unseg_studio.document.history import NAMES_OF_PROJECT
 from unseg_studio.document.provenance import provenance
-from unseg_studio.document.values import categories_of, plain_categories
 from unseg_studio.project import accepted, database, shelf
 from unseg_studio.project.accepted import Annotations
+from unseg_studio.project.categories import SharedCategories
 from unseg_studio.project.database import Connection, Database, ProjectError
 from unseg_studio.project.entries import (
     ImageEntry,
@@ -95,21 +93,25 @@ class Project:
         self._fingerprinter: Fingerprinter | None = None
         self._is_closed = False
         self._entries: dict[int, ImageEntry] = {}
-        self._table: tuple[Category, ...] = ()
         self._guard = threading.Lock()  # of the entries, which `add_images` changes in its thread
         self._writer = Writer(store, self.events.trouble.emit)
         self.trained = TrainedModels(store, self._writer)
         """The models that were trained on its images."""
         self._documents = HeldDocuments(store, self._writer)
+        self._shared = SharedCategories(
+            *(store, self._writer, self._documents),
+            changed=self.events.categories_changed.emit,
+            trouble=self.events.trouble.emit,
+        )
         self.found = FoundClusters(
             store, self._writer, self._documents, self.trained,
-            entries=lambda: self._entries, table=lambda: self._table,
+            entries=lambda: self._entries, table=lambda: self.categories,
         )  # fmt: skip
         """What these models found in each of them."""
         try:
             with store.reading() as connection:
                 rows = read_rows(connection)
-                self._table = _read_categories(connection)
+                self._shared.read(connection)
             self._entries = entries_of(rows, self.folder)
             self._take_fingerprints()
         except BaseException:
@@ -217,6 +219,7 @@ class Project:
             journal.close()
         with self._guard:
             self._is_closed = True
+        self._shared.close()
         if self._fingerprinter is not None:
             self._fingerprinter.close()
         if self.dirty_reason:
@@ -371,12 +374,12 @@ class Project:
     @property
     def categories(self) -> tuple[Category, ...]:
         """The one table of all images."""
-        return self._table
+        return self._shared.table
 
     def set_categories(self, table: Sequence[Category]) -> None:
         """Replace the table; what other images use stays in it, and `trouble` says so."""
         self._database.require_writable()
-        self._take_over(None, tuple(table))
+        self._shared.take_over(None, tuple(table))
 
     # Documents
 
@@ -398,8 +401,8 @@ class Project:
         """
         entry = self.image(image_id)
         image = image or open_image(entry.file, entry.plane)
-        document, notes = self._documents.take(image_id, image, categories=self._table)
-        self._share_categories(image_id, document)
+        document, notes = self._documents.take(image_id, image, categories=self.categories)
+        self._shared.share_with(image_id, document)
         self._provide(document.segmenter)
         if not self.read_only:  # a batch has said the size, but nothing of pixels in micrometres
             self._keep_entry(entry.seen(image))
@@ -417,7 +420,7 @@ class Project:
         self._database.require_writable()
         self.image(image_id)
         if self._documents.hold(image_id, document):
-            self._share_categories(image_id, document)
+            self._shared.share_with(image_id, document)
         journal = Journal(document, partial(self._keep, image_id))
         self._journals.add(journal)
         return journal
@@ -543,9 +546,9 @@ class Project:
         return Annotation(
             labels.shape,
             entry.source,
-            self._table,
+            self.categories,
             regions_from_labels(
-                labels.array, self._table, min_area=min_area, connectivity=connectivity
+                labels.array, self.categories, min_area=min_area, connectivity=connectivity
             ),
             made,
             unnamed=labels.areas_of(is_cluster),
@@ -657,7 +660,7 @@ class Project:
         if not isinstance(labels, Mosaic):
             labels = Mosaic.of(np.array(labels, np.int32))
         return State(
-            categories=self._table,
+            categories=self.categories,
             scribbles=Scribbles.empty(labels.shape),
             named=Edits.none(labels.shape),
             edits=Edits.none(labels.shape),
@@ -673,39 +676,6 @@ class Project:
             self.trained.provide(segmenter)
         except (ValueError, OSError) as error:
             self.events.trouble.emit(str(error))
-
-    # The table of categories, in step with all documents
-
-    def _share_categories(self, image_id: int, document: Document) -> None:
-        document.share_categories(self._table)
-        document.events.categories_changed.connect(partial(self._take_over, image_id))
-
-    def _take_over(self, image_id: int | None, table: tuple[Category, ...]) -> None:
-        """One document, or the project, has another table: so have all, but for what is in use."""
-        if table == self._table or self._is_closed:
-            return
-        gone = {c.id: c for c in self._table if c.id not in {new.id for new in table}}
-        kept = tuple(gone[id_] for id_ in sorted(self._in_use(image_id) & gone.keys()))
-        self._table = (*table, *kept)
-        if not self.read_only:
-            text = json.dumps(plain_categories(self._table))
-            self._writer.submit(partial(_write_categories, text=text))
-        for document in self._documents:
-            document.share_categories(self._table)
-        self.events.categories_changed.emit(self._table)
-        if kept:
-            names = ", ".join(repr(category.name) for category in kept)
-            self.events.trouble.emit(
-                f"{names} is used, or was before undo, in other images of the project, so it stays "
-                "in the table; give its pixels there to another category first."
-            )
-
-    def _in_use(self, image_id: int | None) -> set[int]:
-        """Categories that occur in any image but this one."""
-        self.flush()
-        with self._database.reading() as connection:
-            query = "SELECT DISTINCT category FROM uses WHERE image IS NOT ?"
-            return {row[0] for row in connection.execute(query, (image_id,))}
 
 
 def _rows(
@@ -723,19 +693,3 @@ def _rows(
         for path, count in zip(paths, counts, strict=True)
         for plane in (range(count) if count is not None and count > 1 else (None,))
     ]
-
-
-def _read_categories(connection: Connection) -> tuple[Category, ...]:
-    row = connection.execute("SELECT value FROM settings WHERE name = 'categories'").fetchone()
-    if row is None:
-        return (new_category(()),)
-    try:
-        return categories_of(json.loads(row[0]))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ProjectError(
-            f"The table of categories in this project is damaged ({error}). Open a copy of it."
-        ) from error
-
-
-def _write_categories(connection: Connection, *, text: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO settings VALUES ('categories', ?)", (text,))
