@@ -187,6 +187,19 @@ def test_the_stroke_in_progress_is_on_screen_and_not_in_the_document(qtbot, canv
     assert color(canvas, 20, 60).tolist() != list(canvas.document().category(1).rgb)
 
 
+def test_a_stroke_in_progress_shows_the_brush_and_the_category_as_they_become(canvas):
+    canvas.set_brush_radius(2)
+    press(canvas, at(canvas, 40, 40))
+    move(canvas, at(canvas, 40, 80))
+    document = canvas.document()
+    first = list(document.category(1).rgb)
+    assert color(canvas, 48, 60).tolist() != first
+    canvas.set_brush_radius(12)  # what is drawn on release is as wide everywhere
+    assert color(canvas, 48, 60).tolist() == first
+    second = document.add_category()
+    assert color(canvas, 48, 60).tolist() == list(second.rgb)
+
+
 def test_escape_drops_a_stroke(qtbot, canvas, heard):
     press(canvas, at(canvas, 20, 30))
     move(canvas, at(canvas, 20, 90))

@@ -8,7 +8,6 @@ A stroke in progress is ink on top of everything and touches neither layers nor 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,8 +35,6 @@ from qtpy.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPen,
-    QPolygonF,
     QResizeEvent,
     QWheelEvent,
 )
@@ -45,6 +42,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from unseg_studio.app.display import Look, value_at
 from unseg_studio.app.glow import RINGS, paint_legend, paint_ring
+from unseg_studio.app.ink import CALM, Ink, paint_brush, paint_drag, paint_knob, paint_shape
 from unseg_studio.app.layers import Layers, Pick, Style
 from unseg_studio.app.tools import ERASERS, PICKERS, Tool, Trail
 from unseg_studio.app.viewport import GRID_SCALE, Viewport
@@ -57,8 +55,6 @@ RADII = (0.5, 200.0)
 INVITATION = "Open an image or drop one here"
 
 _GROUND = QColor(52, 52, 52)
-_CALM = QColor(222, 222, 222)
-_SHADE = QColor(0, 0, 0, 170)
 
 _ZOOM_PER_NOTCH = 1.25
 _RADIUS_PER_NOTCH = 1.15
@@ -142,7 +138,7 @@ class Canvas(QWidget):
         self._pick: Pick | None = None
         self._trail: Trail | None = None
         self._corners: Trail | None = None
-        self._ink: QImage | None = None
+        self._ink: Ink | None = None
         self._pan_from: QPointF | None = None
         self._button = Qt.MouseButton.NoButton
         self._said_click = False
@@ -212,6 +208,7 @@ class Canvas(QWidget):
             self._radius = radius
             self._update_brush()
             self._update_cursor()
+            self._redraw_ink()
             self.brush_radius_changed.emit(radius)
 
     def set_opacity(self, opacity: float) -> None:
@@ -340,6 +337,7 @@ class Canvas(QWidget):
 
     def _on_active_changed(self) -> None:
         self._update_brush()
+        self._redraw_ink()
 
     def _on_building_timeout(self) -> None:
         """Show the image smoothly once its smaller versions are made."""
@@ -386,7 +384,7 @@ class Canvas(QWidget):
         font = self.font()
         font.setPointSizeF(font.pointSizeF() * 1.5)
         painter.setFont(font)
-        painter.setPen(_CALM)
+        painter.setPen(CALM)
         flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
         painter.drawText(self.rect(), int(flags), INVITATION)
 
@@ -411,9 +409,7 @@ class Canvas(QWidget):
         if grid := layers.grid():
             grid.draw(painter, ratio)
         if self._ink and self._trail:
-            painter.setOpacity(self._ink_opacity(self._trail.tool))
-            painter.drawImage(QPointF(0, 0), self._ink)
-            painter.setOpacity(1.0)
+            self._ink.paint(painter, self._ink_opacity(self._trail.tool))
 
     def _paint_hint(self, painter: QPainter, document: Document) -> None:
         """The legend of the heat map, and a ring where one stroke would help most."""
@@ -432,51 +428,23 @@ class Canvas(QWidget):
         if self._corners:
             self._paint_corners(painter, self._corners)
         elif self._trail and self._trail.tool is Tool.LASSO:
-            self._paint_line(painter, self._on_view(self._trail.points), closed=True)
+            line = self._on_view(self._trail.points)
+            paint_shape(painter, line, self._active_color(), is_filled=True)
         elif self._trail and self._trail.tool is Tool.MERGE:
             ends = self._on_view(np.array([self._trail.start, self._trail.end]))
-            for color, width in ((_SHADE, 4.0), (_CALM, 2.0)):
-                painter.setPen(QPen(color, width))
-                painter.drawLine(*ends)
-            self._paint_knob(painter, ends[1])
+            paint_drag(painter, *ends)
 
     def _paint_corners(self, painter: QPainter, corners: Trail) -> None:
         points = self._on_view(corners.points)
         line = [*points, self._cursor] if self._cursor is not None else points
-        self._paint_line(painter, line, closed=len(line) > 2)
+        paint_shape(painter, line, self._active_color(), is_filled=len(line) > 2)
         for point in points:
-            self._paint_knob(painter, point)
-
-    def _paint_line(
-        self, painter: QPainter, points: list[QPointF], *, closed: bool = False
-    ) -> None:
-        shape = QPolygonF(points)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        if closed:
-            fill = QColor(self._active_color())
-            fill.setAlpha(50)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(fill)
-            painter.drawPolygon(shape)
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-        for color, width in ((_SHADE, 3.5), (self._active_color(), 1.8)):
-            painter.setPen(QPen(color, width))
-            painter.drawPolyline(shape)
-
-    def _paint_knob(self, painter: QPainter, point: QPointF) -> None:
-        painter.setPen(QPen(_SHADE, 1.2))
-        painter.setBrush(_CALM)
-        painter.drawEllipse(point, 3.5, 3.5)
+            paint_knob(painter, point)
 
     def _paint_brush(self, painter: QPainter) -> None:
-        if self._cursor is None or not self._shows_brush:
-            return
-        reach = self._brush_reach
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        ink = self._ink_color(self._stroke_tool)
-        for color, width in ((_SHADE, 4.6), (_CALM, 3.2), (ink, 1.8)):
-            painter.setPen(QPen(color, width))
-            painter.drawEllipse(self._cursor, reach, reach)
+        if self._cursor is not None and self._shows_brush:
+            color = self._ink_color(self._stroke_tool)
+            paint_brush(painter, self._cursor, self._brush_reach, color)
 
     # Mouse
 
@@ -642,7 +610,7 @@ class Canvas(QWidget):
         self._trail = Trail(tool, self._in_image(at))
         self._refresh_hover()
         if tool.is_stroke:
-            self._redraw_ink(self._trail)
+            self._redraw_ink()
             self._update_brush()
 
     def _continue(self, trail: Trail, at: QPointF) -> None:
@@ -650,7 +618,7 @@ class Canvas(QWidget):
         if not trail.add(self._in_image(at)):
             return
         if trail.tool.is_stroke:
-            self._draw_ink(trail.tool, np.array([before, trail.end]))
+            self._draw_ink(np.array([before, trail.end]))
         elif trail.tool in (Tool.LASSO, Tool.MERGE):
             self.update()
 
@@ -738,29 +706,21 @@ class Canvas(QWidget):
 
     # The stroke in progress
 
-    def _redraw_ink(self, trail: Trail) -> None:
-        ratio = self.devicePixelRatioF()
-        self._ink = QImage(self.size() * ratio, QImage.Format.Format_ARGB32_Premultiplied)
-        self._ink.setDevicePixelRatio(ratio)
-        self._ink.fill(Qt.GlobalColor.transparent)
-        self._draw_ink(trail.tool, trail.points)
-
-    def _draw_ink(self, tool: Tool, points: NDArray[np.float64]) -> None:
-        if self._ink is None:
+    def _redraw_ink(self) -> None:
+        """All of it, as it will be when the button is released."""
+        if self._trail is None or not self._trail.tool.is_stroke:
             return
-        line = self._on_view(points)
-        pen = QPen(self._ink_color(tool), 2 * self._brush_reach)
-        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-        pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-        painter = QPainter(self._ink)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(pen)
-        painter.drawPoint(line[0]) if len(line) == 1 else painter.drawPolyline(line)
-        painter.end()
-        reach = math.ceil(self._brush_reach) + 2
-        self.update(
-            QPolygonF(line).boundingRect().toAlignedRect().adjusted(-reach, -reach, reach, reach)
+        self._ink = Ink(
+            *(self.size(), self.devicePixelRatioF()),
+            color=self._ink_color(self._trail.tool),
+            radius=self._brush_reach,
         )
+        self._draw_ink(self._trail.points)
+        self.update()
+
+    def _draw_ink(self, points: NDArray[np.float64]) -> None:
+        if self._ink is not None:
+            self.update(self._ink.draw(self._on_view(points)))
 
     def _ink_color(self, tool: Tool) -> QColor:
         return QColor(255, 255, 255) if tool in ERASERS else self._active_color()
@@ -772,7 +732,7 @@ class Canvas(QWidget):
 
     def _active_color(self) -> QColor:
         document = self.document()
-        return QColor(document.category(document.active).color) if document else _CALM
+        return QColor(document.category(document.active).color) if document else CALM
 
     # View
 
@@ -781,8 +741,7 @@ class Canvas(QWidget):
             return
         self._layers.set_view(viewport, self.devicePixelRatioF())
         self._resting.start()
-        if self._trail and self._trail.tool.is_stroke:
-            self._redraw_ink(self._trail)
+        self._redraw_ink()
         self._refresh_hover()
         self._update_cursor()
         self.update()
