@@ -19,6 +19,7 @@ MEASURED = Measured(
     shape=(321, 481),
     warm_up=Sample(2.0, 3.0),
     proposals=(Sample(0.2, 0.9), Sample(0.1, 2.0), Sample(0.25, 0.8)),
+    first_strokes=(Sample(0.3, 0.6), Sample(0.2, 0.8)),
     strokes=tuple(Sample(0.01 * n, 0.1 * n) for n in range(1, 22)),
     among=(Sample(0.03, 0.3), Sample(0.05, 0.5)),
 )
@@ -42,8 +43,9 @@ def test_a_tiny_run_gives_a_sample_for_every_document_and_stroke(small_photograp
     measured = latency.measure(Plan(n_strokes=2, n_documents=1, device="cpu"))
     assert measured.shape == (40, 60)
     assert len(measured.proposals) == 1
-    assert len(measured.strokes) == len(measured.among) == 2
-    for sample in (measured.warm_up, *measured.proposals, *measured.strokes, *measured.among):
+    assert len(measured.first_strokes) == len(measured.strokes) == len(measured.among) == 2
+    drawn = (*measured.first_strokes, *measured.strokes, *measured.among)
+    for sample in (measured.warm_up, *measured.proposals, *drawn):
         assert 0 < sample.first <= sample.settled
 
 
@@ -113,6 +115,12 @@ def test_strokes_among_clusters_are_those_of_one_category():
     assert lines["stroke among clusters to settled labels, p50"].is_met is None
 
 
+def test_the_first_stroke_of_a_document_has_a_line_of_its_own():
+    lines = by_name(latency.summary(MEASURED, size=None))
+    assert lines["first stroke of a document to first updated frame, p50"].seconds == 0.25
+    assert lines["first stroke of a document to settled labels, p50"].seconds == 0.7
+
+
 def test_any_method_can_propose(small_photograph):
     plan = Plan(n_strokes=1, n_documents=1, device="cpu", segmenter=segmenter("deepcut"))
     measured = latency.measure(plan)
@@ -129,7 +137,7 @@ def test_the_circumstances_name_the_machine():
 def test_the_csv_holds_every_single_sample():
     measured = replace(MEASURED, verbs={"undo": [0.001, 0.002]})
     rows = [*csv.DictReader(io.StringIO(latency.csv_of(measured).decode()))]
-    kinds = ["warm-up"] + ["proposal"] * 3 + ["stroke"] * 21
+    kinds = ["warm-up"] + ["proposal"] * 3 + ["first stroke"] * 2 + ["stroke"] * 21
     kinds += ["stroke among clusters"] * 2 + ["undo"] * 2
     assert [row["run"] for row in rows] == kinds
     assert (rows[-1]["first_s"], rows[-1]["settled_s"]) == ("", "0.0020")

@@ -41,6 +41,10 @@ SEED = 0
 
 FIRST_FRAME = "first frame of a new image"
 PROPOSAL = "converged proposal"
+FIRST_UPDATE = "first stroke of a document to first updated frame"
+FIRST_SETTLED = "first stroke of a document to settled labels"
+"""Drawn at the very moment when the proposal settles: what strokes need is still to be computed."""
+
 UPDATE = "stroke to first updated frame"
 SETTLED = "stroke to settled labels"
 AMONG_UPDATE = "stroke among clusters to first updated frame"
@@ -60,7 +64,7 @@ class Plan:
     image : Path or None
         The image; None: the bundled photograph.
     n_strokes : int
-        Strokes on one document, one after the other; as many again are drawn among clusters.
+        Strokes on one document after its first one; as many again are drawn among clusters.
     n_documents : int
         Documents opened cold, after one that warms up.
     size : int or None
@@ -121,6 +125,7 @@ class Measured:
     shape: tuple[int, int]
     warm_up: Sample
     proposals: tuple[Sample, ...]
+    first_strokes: tuple[Sample, ...]
     strokes: tuple[Sample, ...]
     among: tuple[Sample, ...] = ()
     verbs: Seconds = field(default_factory=dict)
@@ -171,10 +176,10 @@ def measure(plan: Plan) -> Measured:
     pixels = plan.picture()
     warm_up = _proposal(pixels, plan)
     proposals = tuple(_proposal(pixels, plan) for _ in range(plan.n_documents))
-    strokes, among = (tuple(_strokes(pixels, plan, most=n)) for n in (N_CATEGORIES, 1))
+    (first, *strokes), (other, *among) = (_strokes(pixels, plan, most=n) for n in (N_CATEGORIES, 1))
     verbs = measure_verbs(Image.of(pixels.copy()), _categories(), seed=SEED)
     shape = pixels.shape[0], pixels.shape[1]
-    return Measured(shape, warm_up, proposals, strokes, among, verbs)
+    return Measured(shape, warm_up, proposals, (first, other), tuple(strokes), tuple(among), verbs)
 
 
 def _proposal(pixels: NDArray[np.generic], plan: Plan) -> Sample:
@@ -187,7 +192,7 @@ def _strokes(pixels: NDArray[np.generic], plan: Plan, *, most: int) -> Iterator[
     rng = np.random.default_rng(SEED)
     with _opened(pixels, plan) as (document, live):
         timed(live, live.start)
-        for number in range(plan.n_strokes):
+        for number in range(1 + plan.n_strokes):
             document.set_active(document.categories[number % most].id)
             points = random_stroke(document.image.shape, rng)
             draw = partial(document.paint, points, radius=max(document.image.shape) / 120)
@@ -240,9 +245,12 @@ def summary(measured: Measured, *, size: int | None) -> tuple[Line, ...]:
     """The lines of the first table."""
     limits = LIMITS.get(size, Limits())
     opened, drawn, among = measured.proposals, measured.strokes, measured.among
+    begun = measured.first_strokes
     return (
         _line(FIRST_FRAME, 50, [sample.first for sample in opened], limits.first_frame),
         _line(PROPOSAL, 50, [sample.settled for sample in opened], limits.proposal),
+        _line(FIRST_UPDATE, 50, [sample.first for sample in begun], None),
+        _line(FIRST_SETTLED, 50, [sample.settled for sample in begun], None),
         _line(UPDATE, 50, [sample.first for sample in drawn], limits.update_p50),
         _line(UPDATE, 95, [sample.first for sample in drawn], limits.update_p95),
         _line(SETTLED, 50, [sample.settled for sample in drawn], limits.settled),
@@ -320,7 +328,11 @@ def csv_of(measured: Measured) -> bytes:
     rows = csv_module.writer(text, lineterminator="\n")
     rows.writerow(("run", "number", "first_s", "settled_s"))
     kinds = (("warm-up", (measured.warm_up,)), ("proposal", measured.proposals))
-    drawn = ("stroke", measured.strokes), ("stroke among clusters", measured.among)
+    drawn = (
+        ("first stroke", measured.first_strokes),
+        ("stroke", measured.strokes),
+        ("stroke among clusters", measured.among),
+    )
     for kind, samples in (*kinds, *drawn):
         for number, sample in enumerate(samples, 1):
             rows.writerow((kind, number, f"{sample.first:.4f}", f"{sample.settled:.4f}"))
