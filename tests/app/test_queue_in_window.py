@@ -293,6 +293,12 @@ class TestThumbnails:
         assert len(seen) == n_seen  # kept in the file, not in memory
 
 
+def two_clusters() -> np.ndarray:
+    labels = np.full((40, 56), 1001, np.int32)
+    labels[:, 9:] = 1002
+    return labels
+
+
 class TestAhead:
     def test_the_next_image_is_ready_with_labels_before_it_is_asked_for(self, qtbot, with_project):
         window, ahead = with_project, with_project.review.ahead
@@ -307,8 +313,7 @@ class TestAhead:
     def test_what_a_batch_proposes_meanwhile_is_not_replaced(
         self, qtbot, window, project_file, monkeypatch
     ):
-        labels = np.full((40, 56), 1001, np.int32)
-        labels[:, 9:] = 1002
+        labels = two_clusters()
         compute = Ahead._first_run
 
         def while_a_batch_runs(ahead, prepared):
@@ -329,8 +334,7 @@ class TestAhead:
     def test_what_a_batch_proposes_after_it_is_ready_is_what_is_opened(self, qtbot, with_project):
         window, review = with_project, with_project.review
         qtbot.waitUntil(lambda: review.ahead.is_ready, timeout=ENGINE_MS)
-        labels = np.full((40, 56), 1001, np.int32)
-        labels[:, 9:] = 1002
+        labels = two_clusters()
         assert review.project.proposed(2, labels, seconds=0.5)
         window.canvas.setFocus()
         qtbot.keyClick(window.canvas, ENTER)
@@ -341,8 +345,7 @@ class TestAhead:
         window, review = with_project, with_project.review
         before = window.document
         qtbot.waitUntil(lambda: before.status.phase == "done", timeout=ENGINE_MS)
-        labels = np.full((40, 56), 1001, np.int32)
-        labels[:, 9:] = 1002
+        labels = two_clusters()
         assert review.project.proposed(1, labels)
         qtbot.waitUntil(lambda: window.document is not before, timeout=ENGINE_MS)
         np.testing.assert_array_equal(window.document.labels, labels)
