@@ -95,7 +95,11 @@ class TestTraining:
         gallery.close()
         project.flush()
         assert 4 in project.made_by(model.segmenter)
-        box.setFocus()
+        qtbot.waitUntil(lambda: window.document.segmenter == model.segmenter, timeout=ENGINE_MS)
+        box = window.panels.segmenter.models  # of the open image, which shows what was proposed
+        assert box.currentText() == "diffcluster 1"
+        QTest.keyClick(box, Qt.Key.Key_Up)
+        qtbot.waitUntil(lambda: not window.document.segmenter.model, timeout=ENGINE_MS)
         QTest.keyClick(box, Qt.Key.Key_Down)
         qtbot.waitUntil(lambda: window.document.segmenter == model.segmenter, timeout=ENGINE_MS)
         qtbot.waitUntil(lambda: window.document.status.phase == "done", timeout=ENGINE_MS)
