@@ -345,6 +345,7 @@ class TestAhead:
         window, review = with_project, with_project.review
         before = window.document
         qtbot.waitUntil(lambda: before.status.phase == "done", timeout=ENGINE_MS)
+        before.follow_names(before.state.changed(fill=not before.state.fill))  # not by hand
         labels = two_clusters()
         assert review.project.proposed(1, labels)
         qtbot.waitUntil(lambda: window.document is not before, timeout=ENGINE_MS)

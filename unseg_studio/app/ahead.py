@@ -240,7 +240,6 @@ class Ahead(QObject):
     def _opened(self, image: Image) -> Prepared | None:
         assert self._entry is not None
         assert self._project is not None
-        self._entry = self._project.image(self._entry.id)
         try:
             document = self._project.open_document(self._entry.id, image)
         except (ValueError, OSError):  # opening it will say why

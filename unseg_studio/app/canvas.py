@@ -208,7 +208,7 @@ class Canvas(QWidget):
             self._radius = radius
             self._update_brush()
             self._update_cursor()
-            self._redraw_ink()
+            self._change_ink()
             self.brush_radius_changed.emit(radius)
 
     def set_opacity(self, opacity: float) -> None:
@@ -337,7 +337,7 @@ class Canvas(QWidget):
 
     def _on_active_changed(self) -> None:
         self._update_brush()
-        self._redraw_ink()
+        self._change_ink()
 
     def _on_building_timeout(self) -> None:
         """Show the image smoothly once its smaller versions are made."""
@@ -716,7 +716,12 @@ class Canvas(QWidget):
             radius=self._brush_reach,
         )
         self._draw_ink(self._trail.points)
-        self.update()
+
+    def _change_ink(self) -> None:
+        """The brush or the category became another one in the middle of a stroke."""
+        if self._ink is not None:
+            self._redraw_ink()
+            self.update()
 
     def _draw_ink(self, points: NDArray[np.float64]) -> None:
         if self._ink is not None:

@@ -21,6 +21,7 @@ from unseg_studio.app.queue_panel import QueuePanel
 from unseg_studio.app.stopwatch import Stopwatch
 from unseg_studio.data import Image, open_image
 from unseg_studio.document import Document, Origin, RunStatus, Taught, can_teach
+from unseg_studio.document.history import NAMES_OF_PROJECT
 from unseg_studio.project import ImageEntry, Journal, Project
 from unseg_studio.widgets import Background
 
@@ -355,9 +356,10 @@ class Review(QObject):
     def _is_outdated(self) -> bool:
         """A model has proposed other labels of the open image, which nobody has worked on."""
         document, project = self._document, self._project
-        if document is None or project is None or document.undo_text is not None:
+        if document is None or project is None:
             return False
-        return not project.is_current(document)
+        by_hand = document.undo_text not in (None, NAMES_OF_PROJECT)
+        return not (by_hand or project.is_current(document))
 
     def _is_resting(self) -> bool:
         """Nothing is to be computed or prepared."""

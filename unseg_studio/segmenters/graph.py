@@ -147,9 +147,10 @@ def begin_regions(image: Image, request: FeatureRequest, weights: Path | None) -
 
 
 def _regions_of(image: Image) -> Future[Regions]:
-    if image not in _begun:
-        _begun[image] = _beside().submit(_fitting_regions, image.rgb)
-    return _begun[image]
+    begun = _begun.get(image)  # once: another thread may take it out meanwhile
+    if begun is None:
+        begun = _begun[image] = _beside().submit(_fitting_regions, image.rgb)
+    return begun
 
 
 def _fitting_regions(rgb: NDArray[np.uint8]) -> Regions:
