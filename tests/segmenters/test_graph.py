@@ -50,9 +50,9 @@ def test_regions_are_begun_once_and_only_where_nobody_knows_them(
     image, calls = halves(), []
     find = rooms.regions
     monkeypatch.setattr(rooms, "regions", lambda rgb: calls.append(1) or find(rgb))
-    rooms.begin_regions(image, REQUEST, None)
+    rooms.begin_regions("regions", image, REQUEST, None)
     found = rooms.graph_of("regions", image, REQUEST, None)
-    rooms.begin_regions(image, REQUEST, None)
+    rooms.begin_regions("regions", image, REQUEST, None)
     assert len(calls) == 1
     np.testing.assert_array_equal(found.plane, region_graph(image, REQUEST).plane)
 
@@ -71,7 +71,16 @@ def test_patches_keep_the_proportions_of_the_image(
 
 def test_a_large_image_is_divided_on_a_smaller_plane() -> None:
     found = region_graph(halves((700, 1400)), REQUEST)
-    assert max(found.plane.shape) == rooms.LARGEST_SIDE
+    assert max(found.plane.shape) == rooms.FINE.largest_side
+
+
+def test_coarse_and_fine_regions_of_an_image_are_kept_apart() -> None:
+    image = halves((200, 500))
+    rooms.begin_regions("coarse regions", image, REQUEST, None)
+    fine = rooms.graph_of("regions", image, REQUEST, None)
+    coarse = rooms.graph_of("coarse regions", image, REQUEST, None)
+    assert fine.plane.shape == (200, 500)
+    assert coarse.plane.shape == (128, 320)
 
 
 def test_a_panorama_keeps_its_proportions() -> None:

@@ -13,6 +13,7 @@ import torch
 from unseg_studio.data import FIRST_CLUSTER, Image, Scribbles
 from unseg_studio.segmenters import Estimate, Segmenter
 from unseg_studio.segmenters.deepcut import MOST_CLUSTERS, DeepCut
+from unseg_studio.segmenters.graph import COARSE, FINE
 from unseg_studio.segmenters.models import kept
 from unseg_studio.segmenters.parts import KEPT_BYTES, Graphs
 
@@ -80,10 +81,14 @@ def test_each_image_on_its_own_numbers_its_parts_otherwise() -> None:
     assert found != [found[0]] * len(found)
 
 
-def test_the_scores_of_a_fit_and_of_its_scorer_agree() -> None:
+@pytest.mark.parametrize("width", [SHAPE[1], 4 * SHAPE[1]])
+def test_the_scores_of_a_fit_and_of_its_scorer_agree(width: int) -> None:
     image, _ = scene(30)
+    scale = width / SHAPE[1]
+    image = Image.of(cv2.resize(image.rgb, None, fx=scale, fy=scale))
     scorer = learned().scorer(kept(learned().model), CPU)
     labels = labels_of(settled(learned(), image))
+    assert scorer(image.rgb).shape[2] == min(width, COARSE.largest_side)
     scored = scorer(image.rgb).argmax(dim=0).numpy() + FIRST_CLUSTER
     assert np.array_equal(cv2.resize(scored, SHAPE[::-1], interpolation=cv2.INTER_NEAREST), labels)
 
@@ -161,7 +166,7 @@ def test_a_model_of_other_stages_or_clusters_is_refused_in_a_sentence() -> None:
 def test_graphs_of_many_images_take_no_more_memory_than_is_given_to_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    graphs = Graphs(DeepCut(), CPU)
+    graphs = Graphs(DeepCut(), CPU, FINE)
     one = graphs.of(scene(0)[0].rgb)
     assert graphs.of(scene(0)[0].rgb) is one and one.n_bytes < KEPT_BYTES
     monkeypatch.setattr("unseg_studio.segmenters.parts.KEPT_BYTES", 2 * one.n_bytes)

@@ -41,7 +41,7 @@ from unseg_studio.segmenters.correlation import best_clusters
 from unseg_studio.segmenters.cut_steps import Aim, CutSteps, Objective, Rest
 from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.foreground import likeness_of, mostly
-from unseg_studio.segmenters.graph import Graph, Kind, begin_regions, graph_of
+from unseg_studio.segmenters.graph import COARSE, Graph, Kind, begin_regions, graph_of
 from unseg_studio.segmenters.learned import model_param
 from unseg_studio.segmenters.models import Model, kept
 from unseg_studio.segmenters.training import Album, TrainingStep, train
@@ -164,15 +164,22 @@ class DeepCut:
                 return graph_of(kind, image, request, weights).to(place)
 
         if not self.is_published:
-            begin_regions(image, request, weights)
+            begin_regions(self._nodes, image, request, weights)
         if self.model:
             learned = parts.learned_of(self, kept(self.model), place)
-            graph = found("patches" if self.is_published else "regions")
+            graph = found(self._nodes)
             return DeepCutFit(self, image, lambda: learned.basis.of(graph), learned=learned)
         if self.is_published:
-            patches = found("rounded patches")
+            patches = found(self._nodes)
             return DeepCutFit(self, image, lambda: patches)
-        return DeepCutFit(self, image, lambda: found("regions"), found("patches"))
+        return DeepCutFit(self, image, lambda: found(self._nodes), found("patches"))
+
+    @property
+    def _nodes(self) -> Kind:
+        """What is cut in the end."""
+        if self.is_published:
+            return "patches" if self.model else "rounded patches"
+        return "coarse regions" if self.model else "regions"
 
     def train(
         self, images: Sequence[Image], device: str = "auto", *, start: Model | None = None
@@ -190,7 +197,8 @@ class DeepCut:
 
     def scorer(self, model: Model, device: torch.device) -> parts.PartsScorer:
         """Judges images by shared networks; see `Trainable.scorer`."""
-        learned, graphs = parts.learned_of(self, model, device), parts.Graphs(self, device)
+        learned = parts.learned_of(self, model, device)
+        graphs = parts.Graphs(self, device, COARSE)
         graphs.put_on(learned.basis)
         return parts.PartsScorer(self, learned, graphs)
 

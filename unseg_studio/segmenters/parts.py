@@ -35,7 +35,7 @@ from unseg_studio.segmenters.base import seeded
 from unseg_studio.segmenters.clustering import clustered, nearest
 from unseg_studio.segmenters.descent import AdamW, Momentum
 from unseg_studio.segmenters.foreground import likeness_of, mostly
-from unseg_studio.segmenters.graph import Graph, patch_graph, region_graph
+from unseg_studio.segmenters.graph import FINE, Fineness, Graph, patch_graph, region_graph
 from unseg_studio.segmenters.models import Model
 from unseg_studio.segmenters.plan import Plan, Work
 from unseg_studio.segmenters.training import TRAINING, Album, Tensors, require_method
@@ -303,10 +303,12 @@ class Graphs:
         What kind of graphs.
     device : device
         Where.
+    fineness : Fineness
+        Of regions.
     """
 
-    def __init__(self, segmenter: DeepCut, device: torch.device) -> None:
-        self._segmenter, self._device = segmenter, device
+    def __init__(self, segmenter: DeepCut, device: torch.device, fineness: Fineness) -> None:
+        self._segmenter, self._device, self._fineness = segmenter, device, fineness
         self._kept: OrderedDict[bytes, Seen] = OrderedDict()
         self._n_bytes = 0
         self.basis: Basis | None = None
@@ -337,9 +339,12 @@ class Graphs:
             pixels = pixels.copy()
             pixels[0, 0] ^= 1
         image = Image.of(pixels)
-        make = patch_graph if segmenter.is_published else region_graph
+        request = FeatureRequest(segmenter.backbone)
         weights = Path(segmenter.weights) if segmenter.weights else None
-        graph = make(image, FeatureRequest(segmenter.backbone), weights)
+        if segmenter.is_published:
+            graph = patch_graph(image, request, weights)
+        else:
+            graph = region_graph(image, request, weights, self._fineness)
         is_object = np.ones(len(graph), bool)
         if segmenter.stages != "one":
             is_object = objects_in(image, graph)
@@ -429,7 +434,7 @@ class PartsLearner:
         sections_of(segmenter)
         self._segmenter, self._album = segmenter, album
         self.total = self.plan(len(album)).total
-        self._graphs = Graphs(segmenter, device)
+        self._graphs = Graphs(segmenter, device, FINE)
         measured = [self._graphs.of(rgb).graph for _, rgb in album.spread(N_MEASURED)]
         self._take(Basis.over(segmenter, measured))
 
