@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unseg_studio.features.halves import halved
 from unseg_studio.features.lazy_torch import torch
 
 RIDGE = 2e-2
@@ -134,6 +135,14 @@ class Classifiers:
 
     def posterior(self, views: torch.Tensor) -> torch.Tensor:
         """Probabilities of (V, N, F) pixels: (K, N) float32."""
+        return halved(
+            lambda part: self._posterior(views[:, part]),
+            views.shape[1],
+            dim=1,
+            is_shared=not views.is_cuda,
+        )
+
+    def _posterior(self, views: torch.Tensor) -> torch.Tensor:
         # A tall matrix times a narrow one is much quicker than the other way round.
         logits = (views @ self.weights.mT).mT.contiguous()
         known = torch.log_softmax(logits, dim=1).clamp_min(LEAST)
@@ -166,12 +175,22 @@ def taught(
     """
     if steps is None:
         steps = FIRST_STEPS if before is None else MORE_STEPS
-    samples = views[:, lesson.pixels]
+    shape = (len(views), len(lesson.targets), views.shape[2])
+    start = torch.zeros(shape) if before is None else before.weights
+    weights = halved(
+        lambda some: _learned(views[some, lesson.pixels], lesson, start[some], steps), len(views)
+    )
+    return Classifiers(weights)
+
+
+def _learned(
+    samples: torch.Tensor, lesson: Lesson, start: torch.Tensor, steps: int
+) -> torch.Tensor:
+    """Weights of the classifiers of some views, whose (V, M, F) `samples` the lesson is about."""
     weighted = samples * lesson.weights[:, None]
     curvature = 0.5 * weighted.mT @ samples + RIDGE * torch.eye(samples.shape[2])
     step = torch.cholesky_inverse(torch.linalg.cholesky(curvature))
-    shape = (len(views), len(lesson.targets), samples.shape[2])
-    weights = ahead = torch.zeros(shape) if before is None else before.weights
+    weights = ahead = start
     pace = 1.0
     for _ in range(steps):
         error = torch.softmax(ahead @ samples.mT, dim=1) - lesson.targets
@@ -179,4 +198,4 @@ def taught(
         quicker = (1 + (1 + 4 * pace * pace) ** 0.5) / 2
         ahead = further + ((pace - 1) / quicker) * (further - weights)
         weights, pace = further, quicker
-    return Classifiers(weights)
+    return weights

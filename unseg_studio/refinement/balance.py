@@ -75,7 +75,10 @@ def balanced(posterior: torch.Tensor, seeds: NDArray[np.int32], grid: Grid) -> t
 
 def _leads(known: torch.Tensor) -> torch.Tensor:
     """By how much each label is ahead of the best other one, (K, h, w)."""
-    first, second = known.topk(2, dim=0).values
+    first, second = known[0], torch.full_like(known[0], -torch.inf)
+    for plane in known[1:]:  # much quicker than topk along the first axis
+        second = torch.maximum(second, torch.minimum(first, plane))
+        first = torch.maximum(first, plane)
     return known - torch.where(known == first, second, first)
 
 

@@ -76,17 +76,27 @@ class Grid:
 
     def neighbours(self, planes: torch.Tensor) -> torch.Tensor:
         """The weighted sum of each pixel's four neighbours, of (K, h, w) planes."""
-        sums = torch.zeros_like(planes)
-        sums[:, :, :-1].addcmul_(self.right, planes[:, :, 1:])
-        sums[:, :, 1:].addcmul_(self.right, planes[:, :, :-1])
-        sums[:, :-1].addcmul_(self.down, planes[:, 1:])
-        sums[:, 1:].addcmul_(self.down, planes[:, :-1])
+        return self._added(torch.zeros_like(planes), planes, sign=1)
+
+    def apart(self, planes: torch.Tensor) -> torch.Tensor:
+        """What is left of (K, h, w) planes without that sum."""
+        return self._added(planes.clone(), planes, sign=-1)
+
+    def _added(self, sums: torch.Tensor, planes: torch.Tensor, *, sign: int) -> torch.Tensor:
+        sums[:, :, :-1].addcmul_(self.right, planes[:, :, 1:], value=sign)
+        sums[:, :, 1:].addcmul_(self.right, planes[:, :, :-1], value=sign)
+        sums[:, :-1].addcmul_(self.down, planes[:, 1:], value=sign)
+        sums[:, 1:].addcmul_(self.down, planes[:, :-1], value=sign)
         return sums
 
     @cached_property
     def barriers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Negative logarithms of the weights, rightwards and downwards."""
         return (-self.right.log()).numpy(), (-self.down.log()).numpy()
+
+    def scaled(self, scale: torch.Tensor) -> Grid:
+        """Each weight times what (h, w) `scale` has at its two pixels."""
+        return Grid(self.right * scale[:, :-1] * scale[:, 1:], self.down * scale[:-1] * scale[1:])
 
     @cached_property
     def halved(self) -> Grid:
@@ -316,39 +326,39 @@ def _conjugate_gradients(
 ) -> torch.Tensor:
     """Solve (D + gamma - W) x = right on the free pixels, every label at once.
 
-    `start` holds the first guess on the free pixels and the answer on the others. The diagonal
-    is the preconditioner. Who does not ask whether the goal is reached goes no further behind it.
+    `start` holds the first guess on the free pixels and the answer on the others. With x in units
+    of 1 / sqrt(D + gamma), which is the diagonal as preconditioner, the system is (1 - W') x' =
+    right'. Who does not ask whether the goal is reached goes no further behind it.
     """
-    mask = free.to(start.dtype)
-    diagonal = (grid.degree + gamma) * mask
-    inverse = mask / (grid.degree + gamma)
-
-    def applied(v: torch.Tensor) -> torch.Tensor:
-        return torch.addcmul(-mask * grid.neighbours(v), diagonal, v)
-
-    x = mask * start
-    right = mask * right
-    residual = right - applied(x)
-    direction = residual * inverse
-    energy = _dots(residual, direction)
-    goal = TOLERANCE**2 * _dots(right, right * inverse)
+    root = (grid.degree + gamma).sqrt()
+    scale = free / root  # 0 where the answer is known
+    ties = grid.scaled(scale)
+    x, right = start * root * free, right * scale
+    residual = right - ties.apart(x)
+    direction, energy = residual.clone(), _squares(residual)
+    goal = TOLERANCE**2 * _squares(right)
     going = torch.ones_like(energy[:1])
     for _ in range(iterations):
-        image = applied(direction)
+        image = ties.apart(direction)
         length = energy / _dots(direction, image).clamp_min(1e-20)
         if not asks:
             length = length * going
         x.addcmul_(length, direction)
         residual.addcmul_(length, image, value=-1)
-        scaled = residual * inverse
-        fresh = _dots(residual, scaled)
+        fresh = _squares(residual)
         if asks and bool((fresh <= goal).all()):
             break
         if not asks:
             going = going * (fresh > goal).any().to(going.dtype)
-        direction = torch.addcmul(scaled, fresh / energy.clamp_min(1e-20), direction)
+        direction = torch.addcmul(residual, fresh / energy.clamp_min(1e-20), direction)
         energy = fresh
-    return torch.where(free, x, start)
+    return torch.where(free, x * scale, start)
+
+
+def _squares(planes: torch.Tensor) -> torch.Tensor:
+    """Inner product of each plane with itself, (K, 1, 1)."""
+    lengths: torch.Tensor = torch.linalg.vector_norm(planes, dim=(1, 2), keepdim=True)
+    return lengths.square()
 
 
 def _dots(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
