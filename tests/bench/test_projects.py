@@ -14,6 +14,7 @@ from unseg_studio.bench.project_table import Line, table
 from unseg_studio.bench.projects import ProjectPlan, run_projects, scored
 from unseg_studio.bench.sets import annotated_of, sets_in
 from unseg_studio.bench.trained import BASELINE, learning, made
+from unseg_studio.document import dial
 
 QUICK = "diffcluster:iterations=4,size=32"
 
@@ -64,7 +65,8 @@ def test_films_are_scored_by_what_their_first_image_says(data: Path, tmp_path: P
 def test_a_method_may_carry_parameters_and_must_learn() -> None:
     segmenter = made(QUICK, n_clusters=5, seed=3)
     assert (getattr(segmenter, "iterations"), segmenter.seed) == (4, 3)  # noqa: B009
-    assert getattr(segmenter, "max_clusters") == 5  # noqa: B009
+    limits = {name: getattr(segmenter, name) for name in (dial.FEWEST, dial.MOST)}
+    assert limits == dial.values_of(segmenter, 5)
     with pytest.raises(ValueError, match="Unknown method 'magic'"):
         made("magic", n_clusters=2, seed=0)
     assert {"diffcluster", "multilevel"} <= set(learning())

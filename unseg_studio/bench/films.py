@@ -15,6 +15,8 @@ from unseg_studio.bench.project_table import Line
 from unseg_studio.bench.sets import Annotated, Manifest
 from unseg_studio.bench.trained import Labels, learned, made
 from unseg_studio.data import FIRST_CLUSTER
+from unseg_studio.document import dial
+from unseg_studio.segmenters import DiffCluster
 
 
 def is_film(manifest: Manifest) -> bool:
@@ -81,11 +83,10 @@ def alone(film: Sequence[Annotated], seed: int, *, device: str) -> Iterator[nami
     """The same by DiffCluster on each image, with the ids of the image before by their overlap."""
     from unseg_studio.document.scripting import segment
 
+    k = dial.values_of(DiffCluster(), FILM_CLUSTERS)
     before: Labels | None = None
     for case in film:
-        found = segment(
-            case.image, "diffcluster", device=device, max_clusters=FILM_CLUSTERS, seed=seed
-        )
+        found = segment(case.image, DiffCluster.name, device=device, seed=seed, **k)
         clusters = np.asarray(found, np.int32) - FIRST_CLUSTER
         clusters = clusters if before is None else _matched(clusters, before)
         before = clusters

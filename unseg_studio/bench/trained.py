@@ -48,10 +48,8 @@ def made(method: str, *, n_clusters: int, seed: int) -> Trainable:
         )
     if name == "multilevel":  # the background is one more
         values = {"n_clusters": max(1, n_clusters - 1), **values}
-    elif dial.knows(segmenter, "n_clusters"):
-        values = {"n_clusters": n_clusters, **values}
     else:
-        values = {dial.MOST: n_clusters, dial.FEWEST: min(n_clusters, 2), **values}
+        values = {**dial.values_of(segmenter, n_clusters), **values}
     return replace(segmenter, **{**values, "seed": seed})
 
 
