@@ -37,6 +37,18 @@ def test_the_latest_stroke_lies_on_top():
     assert painted.ids[5, 8] == 1
 
 
+def test_the_parts_hold_every_stroke_and_little_else():
+    painted = Scribbles.empty((3000, 3000)).painted([(5, 5)], category=1, radius=3)
+    painted = painted.painted([(2990, 2800), (2990, 2900)], category=2, radius=1)
+    whole, n_pixels = np.zeros((3000, 3000), np.int32), 0
+    for ids, box in painted.parts():
+        whole[box] = ids
+        n_pixels += ids.size
+    assert np.array_equal(whole, painted.ids)
+    assert n_pixels < whole.size / 4
+    assert not list(Scribbles.empty((3000, 3000)).parts())
+
+
 def test_erasing_takes_strokes_away():
     painted = Scribbles.empty(SHAPE).painted([(5, 2), (5, 9)], category=3, radius=1)
     assert painted.erased([(5, 5)], radius=1).ids[5, 3:8].tolist() == [3, 0, 0, 0, 3]

@@ -91,6 +91,10 @@ class Scribbles(IdPlane):
     def _smaller(self) -> dict[tuple[int, int], Scribbles]:
         return {}
 
+    def parts(self) -> Iterator[tuple[Ids, Box]]:
+        """Rectangles that hold every stroke: their ids, `(h, w)` int32, and where they lie."""
+        return ((tile.ids, box) for tile, box in self._marked())
+
     def _marked(self) -> Iterator[tuple[Tile, Box]]:
         """The tiles that hold something, and where they lie."""
         for number, tile in enumerate(self.mosaic.tiles):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -80,6 +81,11 @@ class Context:
         """Nothing was shown, named or locked before."""
         nothing = np.zeros(shape, np.int32)
         return cls(nothing, Edits.none(shape), nothing)
+
+    @cached_property
+    def is_locked(self) -> bool:
+        """Whether anything is."""
+        return bool(self.locked.any())
 
     def followed_by(self, labels: Labels) -> Context:
         """The context of the frame after `labels`."""
@@ -184,7 +190,7 @@ def answers_of(
     else:
         labels = np.asarray(ids, np.int32)[(enlarged if is_coarse else sharpened)(planes, guide)]
     yield Decoded(
-        _pinned(labels, scribbles, context.locked),
+        _pinned(labels, scribbles, context),
         _uncertainty(planes, ids, scribbles, context=context),
         step=estimate.step,
         total=estimate.total,
@@ -198,7 +204,7 @@ def strokes_decide(scribbles: Scribbles, context: Context) -> bool:
     So it is where two categories or more are scribbled and may have the whole image: then no
     segmenter need be asked.
     """
-    is_free = context.named.is_empty and not context.locked.any()
+    is_free = context.named.is_empty and not context.is_locked
     return context.fill and is_free and len(scribbles.categories) > 1
 
 
@@ -238,7 +244,7 @@ def _answered(
         else:
             labels = np.asarray(ids, np.int32)[sharpened(planes, guide)]
         yield Decoded(
-            _pinned(labels, scribbles, context.locked),
+            _pinned(labels, scribbles, context),
             _uncertainty(planes, ids, scribbles, context=context),
             step=number,
             total=N_ANSWERS,
@@ -294,9 +300,9 @@ def _moved(planes: Planes, ids: tuple[int, ...], guide: Guide, before: Labels) -
     differs = (small != _shrunk(before, (small.shape[0], small.shape[1]))).astype(np.uint8)
     within = cv2.dilate(differs, np.ones((3, 3), np.uint8)) > 0
     shape = limited((before.shape[0], before.shape[1]), SOON_SIDE)
-    labels = sharpened(planes, guide, shape=shape, within=within)
+    labels = known[sharpened(planes, guide, shape=shape, within=within)]
     size = before.shape[1], before.shape[0]
-    new = known[cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)]
+    new = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
     return np.where(new == NOTHING, before, new)
 
 
@@ -347,7 +353,7 @@ def _competing(
     posterior: Planes, ids: tuple[int, ...], context: Context, *, full: bool
 ) -> tuple[Planes, tuple[int, ...]]:
     """Leave out what may not win: locked categories, and clusters where categories fill all."""
-    locked = set(present_ids(context.locked)) if context.locked.any() else set()
+    locked = set(present_ids(context.locked)) if context.is_locked else set()
     keep = [i for i, id_ in enumerate(ids) if id_ not in locked and not (full and is_cluster(id_))]
     if not keep:
         return np.ones((1, *posterior.shape[1:]), np.float32), (NOTHING,)
@@ -377,12 +383,13 @@ def _shrunk(plane: Labels, shape: tuple[int, int]) -> Labels:
     return np.asarray(cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_NEAREST))
 
 
-def _pinned(labels: Labels, scribbles: Scribbles, locked: Labels) -> Labels:
+def _pinned(labels: Labels, scribbles: Scribbles, context: Context) -> Labels:
     """Scribbled pixels have their category, and locked ones theirs above all."""
-    if scribbles.box is not None:
-        drawn = scribbles.ids[scribbles.box]
-        np.copyto(labels[scribbles.box], drawn, where=drawn > 0)
-    return np.where(locked > 0, locked, labels) if locked.any() else labels
+    for drawn, box in scribbles.parts():
+        np.copyto(labels[box], drawn, where=drawn > 0)
+    if not context.is_locked:
+        return labels
+    return np.where(context.locked > 0, context.locked, labels)
 
 
 def stable_ids(clusters: Labels, ids: tuple[int, ...], context: Context) -> tuple[int, ...]:
