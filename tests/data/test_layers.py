@@ -55,6 +55,23 @@ def test_erasing_takes_strokes_away():
     assert painted.erased([(5, 0), (5, 11)], radius=5).is_empty
 
 
+def test_strokes_add_to_those_that_are_all_still_there():
+    one = Scribbles.empty((300, 300)).painted([(5, 5)], category=1, radius=2)
+    both = one.painted([(280, 280)], category=2, radius=2)
+    assert both.adds_to(one)
+    assert both.adds_to(Scribbles(both.ids * (both.ids == 2)))
+    assert both.adds_to(Scribbles.empty(both.shape))
+    assert not one.adds_to(both)
+    assert not both.erased([(5, 5)], radius=1).adds_to(one)
+    assert not both.painted([(5, 5)], category=2, radius=0).adds_to(one)
+
+
+def test_strokes_do_not_add_to_their_equals():
+    one = Scribbles.empty(SHAPE).painted([(5, 5)], category=1, radius=2)
+    assert not one.adds_to(one)
+    assert not one.adds_to(Scribbles(one.ids.copy()))
+
+
 def test_one_category_can_be_removed():
     painted = Scribbles.empty(SHAPE).painted([(2, 2)], category=1, radius=0)
     painted = painted.painted([(8, 8)], category=2, radius=0)

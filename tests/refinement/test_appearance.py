@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from unseg_studio.refinement.appearance import (
+    ACCEPTED_STEP,
     MOST_SEEDS,
     N_UNMARKED,
     UNMARKED_WEIGHT,
@@ -92,6 +93,25 @@ def test_unmarked_pixels_count_twice_the_scribbled_ones(n_labels: int) -> None:
     assert (lesson.weights > 0).all()
     assert len(set(lesson.pixels.tolist())) == N_UNMARKED
     torch.testing.assert_close(lesson.targets.sum(dim=0), torch.ones(N_UNMARKED))
+
+
+@pytest.mark.parametrize("n_labels", [2, 5])
+def test_what_was_shown_teaches_a_sample_of_the_pixels_that_have_a_label(n_labels: int) -> None:
+    labels = np.random.default_rng(n_labels).integers(-1, n_labels, (40, 50)).astype(np.int32)
+    lesson = Lesson.of_labels(labels, n_labels)
+    assert len(set(lesson.pixels.tolist())) == len(lesson.pixels) == 1 + 2000 // ACCEPTED_STEP
+    np.testing.assert_array_equal(lesson.targets.argmax(dim=0), labels.ravel()[lesson.pixels])
+    assert (lesson.targets.sum(dim=0) == 1).all()
+    assert float(lesson.weights.sum()) == pytest.approx(UNMARKED_WEIGHT, abs=1e-3)
+
+
+def test_where_nothing_has_a_label_there_is_nothing_to_learn() -> None:
+    seeds = np.full((4, 5), -1, np.int32)
+    assert len(Lesson.of_labels(seeds, 2).pixels) == 0
+    seeds[0, 0], seeds[3, 4] = 0, 1
+    drawn = Lesson.of_seeds(seeds, 2)
+    both = drawn.and_(Lesson.of_labels(np.full((4, 5), -1, np.int32), 2))
+    torch.testing.assert_close(both.weights, drawn.weights)
 
 
 def test_a_clear_unmarked_pixel_counts_more_than_a_doubtful_one() -> None:

@@ -75,6 +75,24 @@ def test_the_same_strokes_give_the_same_answer(halves: Guide) -> None:
         torch.testing.assert_close(first, second, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_both_answers_keep_what_was_accepted_where_strokes_leave_it_open(label: int) -> None:
+    third = np.indices((40, 60))[1] // 20
+    light = np.array([40, 120, 200])[third][..., None]
+    noise = np.random.default_rng(0).normal(0, 5, (40, 60, 3))
+    guide = Guide((light + noise).clip(0, 255).astype(np.uint8))
+    seeds = seeds_of((LEFT, (1, ((5, 56), (30, 48)))), guide.shape)
+    known = np.choose(third, [0, label, 1]).astype(np.int32)
+
+    def accepted(shape: tuple[int, int]) -> np.ndarray:
+        return known[:: 40 // shape[0], :: 60 // shape[1]]
+
+    for posterior in steered(seeds, 2, guide, accepted=accepted):
+        found = posterior.argmax(dim=0).numpy()
+        agrees = found == accepted(found.shape)
+        assert agrees.mean() > 0.95
+
+
 def test_the_order_of_the_labels_does_not_matter(halves: Guide) -> None:
     turned = [(1 - label, points) for label, points in (LEFT, RIGHT)]
     (*_, one), (*_, other) = answers(halves, LEFT, RIGHT), answers(halves, *turned)

@@ -68,6 +68,16 @@ class Scribbles(IdPlane):
         """Remove every stroke of one category."""
         return Scribbles(self.mosaic.replaced(category, UNMARKED))
 
+    def adds_to(self, other: Scribbles) -> bool:
+        """Say whether all that is marked in `other` is marked alike here, and something more."""
+        tiles = (
+            (self.mosaic.tiles[number], other.mosaic.tiles[number])
+            for number in self.mosaic.apart(other.mosaic)
+        )
+        changes = [(new.differs(old), old.mask(bool)) for new, old in tiles]
+        is_kept = not any((changed & marked).any() for changed, marked in changes)
+        return is_kept and any(changed.any() for changed, _ in changes)
+
     def resized(self, shape: tuple[int, int]) -> Scribbles:
         """The strokes on another plane: a pixel takes the category that covers most of it."""
         if shape == self.shape:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -67,6 +67,9 @@ class Context:
     is_learned : bool
         Clusters are those of a trained model: they are called the same in every image, whatever
         was there before.
+    accepted : ndarray, (h, w) int32, or None
+        The labels that were shown before the newest strokes, on a plane of any size: they teach
+        where the same categories are scribbled now as then. None: nobody knows.
     """
 
     previous: Labels
@@ -75,6 +78,7 @@ class Context:
     fill: bool = True
     corrected: Edits | None = None
     is_learned: bool = False
+    accepted: Labels | None = None
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Context:
@@ -236,7 +240,12 @@ def _answered(
     image: Image, scribbles: Scribbles, ids: tuple[int, ...], *, context: Context
 ) -> Iterator[Decoded]:
     guide, ids = guide_of(image), tuple(sorted(ids))
-    answers = steered(lambda shape: _seeds(scribbles, ids, shape), len(ids), guide)
+    answers = steered(
+        lambda shape: _seeds(scribbles, ids, shape),
+        len(ids),
+        guide,
+        accepted=_accepted(context, ids),
+    )
     for number, answer in enumerate(answers, 1):
         planes, is_soon = answer.numpy(), number < N_ANSWERS
         if is_soon:
@@ -363,12 +372,28 @@ def _competing(
 
 def _seeds(scribbles: Scribbles, ids: tuple[int, ...], shape: tuple[int, int]) -> Labels:
     """Index into `ids` of what is scribbled at each pixel of a (h, w) plane, -1 elsewhere."""
-    small = scribbles.resized(shape).ids
-    index = np.full(int(small.max()) + 1, -1, np.int32)
+    return _indices(scribbles.resized(shape).ids, ids)
+
+
+def _accepted(context: Context, ids: tuple[int, ...]) -> Callable[[tuple[int, int]], Labels] | None:
+    """The same of what was shown before, on any plane; None where some id is new since then."""
+    labels = context.accepted
+    if labels is None or not set(ids) <= set(present_ids(labels)):
+        return None
+    if context.corrected is not None and not context.corrected.is_empty:
+        edits = _shrunk(context.corrected.ids, (labels.shape[0], labels.shape[1]))
+        labels = np.where(edits == UNEDITED, labels, edits)
+    known = _indices(labels, ids)
+    return lambda shape: _shrunk(known, shape)
+
+
+def _indices(plane: Labels, ids: tuple[int, ...]) -> Labels:
+    """Index into `ids` of each pixel's id, -1 where it has none of them."""
+    index = np.full(int(plane.max()) + 1, -1, np.int32)
     for number, id_ in enumerate(ids):
         if NOTHING < id_ < len(index):
             index[id_] = number
-    return index[small]
+    return index[plane]
 
 
 def _decided(context: Context, shape: tuple[int, int]) -> NDArray[np.bool_]:

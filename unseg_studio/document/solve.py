@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import NOTHING, Image, Mosaic, Scribbles, Tile, heap, is_large
+from unseg_studio.document.accepted import Accepted
 from unseg_studio.document.decode import (
     Context,
     Decoded,
@@ -169,6 +170,13 @@ class Fits:
         self._key: tuple[Image, Segmenter, str] | None = None
         self._fit: Fit | None = None
         self._part: tuple[Image, Sight, Image] | None = None
+        self._accepted: tuple[Image, Accepted] | None = None
+
+    def accepted(self, run: Run) -> Accepted:
+        """The answers to the strokes on the image of a run; none yet where it starts cold."""
+        if self._accepted is None or self._accepted[0] is not run.image or run.cold:
+            self._accepted = run.image, Accepted()
+        return self._accepted[1]
 
     def part(self, image: Image, sight: Sight) -> Image:
         """What to work on of a large image: the last one where it serves, a new one otherwise."""
@@ -238,13 +246,18 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
     """
     began = time.perf_counter()
     yield None
-    alone = strokes_decide(run.seeds, run.context)
     mosaic = run.around.proposal if isinstance(run.around, State) else None
-    for step in _steps_of_strokes(run, fits) if alone else _steps(run, fits, wanted):
+    accepted = fits.accepted(run)
+    context = replace(run.context, accepted=accepted.before(run.seeds))
+    alone = strokes_decide(run.seeds, context)
+    steps = _steps_of_strokes(run, fits, context) if alone else _steps(run, fits, context, wanted)
+    for step in steps:
         if step is None:
             yield None
             continue
         shown = step.shown
+        if shown.is_last:
+            accepted.keep(run.seeds, shown.labels)
         mosaic = Mosaic.of(shown.labels, like=mosaic)
         yield Frame(
             labels=shown.labels,
@@ -274,16 +287,15 @@ class _Step(NamedTuple):
     place: Place | None = None
 
 
-def _steps_of_strokes(run: Run, fits: Fits) -> Iterator[_Step]:
+def _steps_of_strokes(run: Run, fits: Fits, context: Context) -> Iterator[_Step]:
     """Nobody but the strokes is asked."""
     if run.cold:
         fits.forget()  # for the next run that asks the segmenter
-    return map(_Step, answers_of_strokes(run.image, run.seeds, context=run.context))
+    return map(_Step, answers_of_strokes(run.image, run.seeds, context=context))
 
 
-def _steps(run: Run, fits: Fits, wanted: Wanted) -> Iterator[_Step | None]:
+def _steps(run: Run, fits: Fits, context: Context, wanted: Wanted) -> Iterator[_Step | None]:
     """The segmenter refines, None where nobody wanted to see what it has."""
-    context = run.context
     fit = fits.of(run)
     estimates, failure = fit.refine(run.seeds), None
     while (estimate := _next(estimates, failure)) is not None:

@@ -13,7 +13,7 @@ from unseg_studio.refinement.balance import balanced
 from unseg_studio.refinement.guide import Guide
 from unseg_studio.refinement.propagation import Grid, doubled, propagate
 
-Seeds = NDArray[np.int32]
+Plane = NDArray[np.int32]
 
 N_LESSONS = 2
 """How often unmarked pixels teach what they have been given before an answer is final."""
@@ -24,9 +24,16 @@ lose a little by it, and the time that every label costs is saved."""
 
 
 def steered(
-    seeds: Callable[[tuple[int, int]], Seeds], n_labels: int, guide: Guide
+    seeds: Callable[[tuple[int, int]], Plane],
+    n_labels: int,
+    guide: Guide,
+    *,
+    accepted: Callable[[tuple[int, int]], Plane] | None = None,
 ) -> Iterator[torch.Tensor]:
     """Learn what the strokes look like, and let it walk; then learn from the answer, too.
+
+    Whoever corrects one place has seen the others and let them pass. So where an answer to fewer
+    strokes is known, it teaches first, along with the strokes.
 
     Parameters
     ----------
@@ -37,16 +44,26 @@ def steered(
         K, at least 2; each has a scribble.
     guide : Guide
         The image.
+    accepted : callable or None
+        The same of the label that was shown at a pixel before the newest strokes; None: nobody
+        knows.
 
     Yields
     ------
     Tensor, (K, h, w) float32
-        Probabilities: first on the plane of 2 x 2 blocks, taught by the strokes alone, then on
-        the working plane, taught by unmarked pixels as well.
+        Probabilities: first on the plane of 2 x 2 blocks, taught by the strokes and what was
+        accepted, then on the working plane, taught by unmarked pixels as well.
     """
+
+    def first_lesson(drawn: Lesson, shape: tuple[int, int]) -> Lesson:
+        if accepted is None:
+            return drawn
+        return drawn.and_(Lesson.of_labels(accepted(shape), n_labels))
+
     grid, views = guide.halved
     small = seeds(grid.shape)
-    classifiers = taught(views, Lesson.of_seeds(small, n_labels))
+    drawn = Lesson.of_seeds(small, n_labels)
+    classifiers = taught(views, first_lesson(drawn, grid.shape))
     posterior = _walked(classifiers, views, small, grid)
     yield posterior
     grid, views = guide.grid, guide.views
@@ -54,7 +71,7 @@ def steered(
     drawn = Lesson.of_seeds(whole, n_labels)
     posterior = doubled(posterior, grid.shape)
     if n_labels <= FEW_LABELS:
-        classifiers = taught(views, drawn, classifiers)
+        classifiers = taught(views, first_lesson(drawn, grid.shape), classifiers)
         posterior = _walked(classifiers, views, whole, grid)
     for _ in range(N_LESSONS):
         classifiers = taught(views, drawn.and_(Lesson.of_posterior(posterior)), classifiers)
@@ -63,7 +80,7 @@ def steered(
 
 
 def _walked(
-    classifiers: Classifiers, views: torch.Tensor, seeds: Seeds, grid: Grid
+    classifiers: Classifiers, views: torch.Tensor, seeds: Plane, grid: Grid
 ) -> torch.Tensor:
     prior = classifiers.posterior(views).reshape(-1, *grid.shape)
     return propagate(balanced(prior, seeds, grid), seeds, grid)
