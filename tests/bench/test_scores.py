@@ -55,6 +55,13 @@ def test_a_score_that_was_not_reached_costs_one_stroke_more_than_there_could_be(
     assert math.isinf(score([0.1, 0.2]).reach(0.9).median)
 
 
+def test_corrections_that_made_it_worse_are_counted_one_by_one():
+    assert score([0.5, 0.6, 0.56, 0.4], [0.9, 0.88, 0.89, 0.95]).worse == pytest.approx(2 / 6)
+    assert score([0.5, 0.6], [0.9, NAN]).worse == 0
+    assert math.isnan(score([0.5]).worse)
+    assert math.isnan(score([NAN, NAN]).worse)
+
+
 def test_times_of_the_first_and_of_later_updates_are_apart():
     made = turns([0.5] * 4, seconds=1.0, first_frame_seconds=0.5, opening_seconds=3.0)
     made[0], made[3] = replace(made[0], seconds=9.0), replace(made[3], seconds=NAN)

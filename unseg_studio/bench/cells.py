@@ -19,6 +19,11 @@ def share(value: float) -> str:
     return sign + f"{abs(rounded):.3f}".removeprefix("0")
 
 
+def percent(value: float) -> str:
+    """A share as a whole number of hundredths."""
+    return "-" if math.isnan(value) else f"{value:.0%}"
+
+
 def times(value: Times) -> str:
     """Seconds p50 / p95."""
     if math.isnan(value.p50) or value.p95 < SHORTEST:

@@ -12,7 +12,7 @@ from unseg_studio.bench import cells
 from unseg_studio.bench.game import Turn
 from unseg_studio.bench.scores import GOOD, Reach, Score, by_set, scores_of
 
-WIDTH = 126
+WIDTH = 134
 """Columns of text that the tables need."""
 
 _COLUMNS_OF_PLOT = 3
@@ -20,13 +20,16 @@ _COLUMNS_OF_PLOT = 3
 
 def quality_table(set_: str, scores: Sequence[Score]) -> Table:
     """Mean IoU after each round and strokes to a good score: a line for each method."""
-    rounds = len(scores[0].games[0].turns)
-    table = _table(f"{set_}: mean IoU after each round, strokes to a good one")
-    for column in ("images", *map(str, range(rounds)), "mean", *(f"to {iou:.2f}" for iou in GOOD)):
+    rounds = [str(n) for n in range(len(scores[0].games[0].turns))]
+    table = _table(
+        f"{set_}: mean IoU after each round, strokes that made it worse, strokes to a good one"
+    )
+    for column in ("images", *rounds, "mean", "worse", *(f"to {iou:.2f}" for iou in GOOD)):
         table.add_column(column, justify="right")
     best = _best(scores)
     for score in scores:
         values = [*map(cells.share, score.per_round), cells.share(score.mean)]
+        values.append(cells.percent(score.worse))
         reaches = [_reach(score.reach(iou)) for iou in GOOD]
         style = "bold" if score is best else ""
         table.add_row(score.method, _count(score), *values, *reaches, style=style)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from unseg_studio.bench.game import Turn
 
 GOOD = (0.85, 0.90)
 """Scores whose cost in strokes is told."""
+
+SETBACK = 0.03
+"""A stroke after which the score is lower by more than this has made it worse."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,16 @@ class Score:
     def mean(self) -> float:
         """Mean over the rounds."""
         return float(self.per_round.mean())
+
+    @property
+    def worse(self) -> float:
+        """Share of the corrections that made it worse, NaN where there are none."""
+        falls = [
+            before.iou - after.iou
+            for game in self.complete
+            for before, after in pairwise(game.turns)
+        ]
+        return float(np.mean(np.array(falls) > SETBACK)) if falls else math.nan
 
     @property
     def notes(self) -> dict[str, int]:
