@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unseg_studio.refinement.appearance import (
-    ACCEPTED_STEP,
+    EARLIER_STEP,
     MOST_SEEDS,
     N_UNMARKED,
     UNMARKED_WEIGHT,
@@ -99,7 +99,7 @@ def test_unmarked_pixels_count_twice_the_scribbled_ones(n_labels: int) -> None:
 def test_what_was_shown_teaches_a_sample_of_the_pixels_that_have_a_label(n_labels: int) -> None:
     labels = np.random.default_rng(n_labels).integers(-1, n_labels, (40, 50)).astype(np.int32)
     lesson = Lesson.of_labels(labels, n_labels)
-    assert len(set(lesson.pixels.tolist())) == len(lesson.pixels) == 1 + 2000 // ACCEPTED_STEP
+    assert len(set(lesson.pixels.tolist())) == len(lesson.pixels) == 1 + 2000 // EARLIER_STEP
     np.testing.assert_array_equal(lesson.targets.argmax(dim=0), labels.ravel()[lesson.pixels])
     assert (lesson.targets.sum(dim=0) == 1).all()
     assert float(lesson.weights.sum()) == pytest.approx(UNMARKED_WEIGHT, abs=1e-3)

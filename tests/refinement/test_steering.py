@@ -76,7 +76,7 @@ def test_the_same_strokes_give_the_same_answer(halves: Guide) -> None:
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_both_answers_keep_what_was_accepted_where_strokes_leave_it_open(label: int) -> None:
+def test_both_answers_keep_what_was_shown_where_strokes_leave_it_open(label: int) -> None:
     third = np.indices((40, 60))[1] // 20
     light = np.array([40, 120, 200])[third][..., None]
     noise = np.random.default_rng(0).normal(0, 5, (40, 60, 3))
@@ -84,12 +84,12 @@ def test_both_answers_keep_what_was_accepted_where_strokes_leave_it_open(label: 
     seeds = seeds_of((LEFT, (1, ((5, 56), (30, 48)))), guide.shape)
     known = np.choose(third, [0, label, 1]).astype(np.int32)
 
-    def accepted(shape: tuple[int, int]) -> np.ndarray:
+    def earlier(shape: tuple[int, int]) -> np.ndarray:
         return known[:: 40 // shape[0], :: 60 // shape[1]]
 
-    for posterior in steered(seeds, 2, guide, accepted=accepted):
+    for posterior in steered(seeds, 2, guide, earlier=earlier):
         found = posterior.argmax(dim=0).numpy()
-        agrees = found == accepted(found.shape)
+        agrees = found == earlier(found.shape)
         assert agrees.mean() > 0.95
 
 

@@ -67,9 +67,9 @@ class Context:
     is_learned : bool
         Clusters are those of a trained model: they are called the same in every image, whatever
         was there before.
-    accepted : ndarray, (h, w) int32, or None
-        The labels that were shown before the newest strokes, on a plane of any size: they teach
-        where the same categories are scribbled now as then. None: nobody knows.
+    earlier : ndarray, (h, w) int32, or None
+        The labels that were shown before the newest strokes, on a plane of any size, where the
+        same categories were scribbled then: they teach. None: nobody knows.
     """
 
     previous: Labels
@@ -78,7 +78,7 @@ class Context:
     fill: bool = True
     corrected: Edits | None = None
     is_learned: bool = False
-    accepted: Labels | None = None
+    earlier: Labels | None = None
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Context:
@@ -244,7 +244,7 @@ def _answered(
         lambda shape: _seeds(scribbles, ids, shape),
         len(ids),
         guide,
-        accepted=_accepted(context, ids),
+        earlier=_earlier(context, ids),
     )
     for number, answer in enumerate(answers, 1):
         planes, is_soon = answer.numpy(), number < N_ANSWERS
@@ -375,10 +375,10 @@ def _seeds(scribbles: Scribbles, ids: tuple[int, ...], shape: tuple[int, int]) -
     return _indices(scribbles.resized(shape).ids, ids)
 
 
-def _accepted(context: Context, ids: tuple[int, ...]) -> Callable[[tuple[int, int]], Labels] | None:
-    """The same of what was shown before, on any plane; None where some id is new since then."""
-    labels = context.accepted
-    if labels is None or not set(ids) <= set(present_ids(labels)):
+def _earlier(context: Context, ids: tuple[int, ...]) -> Callable[[tuple[int, int]], Labels] | None:
+    """The same of what was shown before, on a plane of any size; None where nobody knows."""
+    labels = context.earlier
+    if labels is None:
         return None
     if context.corrected is not None and not context.corrected.is_empty:
         edits = _shrunk(context.corrected.ids, (labels.shape[0], labels.shape[1]))

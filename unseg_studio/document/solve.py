@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseg_studio.data import NOTHING, Image, Mosaic, Scribbles, Tile, heap, is_large
-from unseg_studio.document.accepted import Accepted
 from unseg_studio.document.decode import (
     Context,
     Decoded,
@@ -23,6 +22,7 @@ from unseg_studio.document.decode import (
     answers_of_strokes,
     strokes_decide,
 )
+from unseg_studio.document.earlier import EarlierAnswers
 from unseg_studio.document.ground import grounded
 from unseg_studio.document.placed import PlacedFit, place_of_fit
 from unseg_studio.document.scheduler import is_address
@@ -170,13 +170,13 @@ class Fits:
         self._key: tuple[Image, Segmenter, str] | None = None
         self._fit: Fit | None = None
         self._part: tuple[Image, Sight, Image] | None = None
-        self._accepted: tuple[Image, Accepted] | None = None
+        self._earlier: tuple[Image, EarlierAnswers] | None = None
 
-    def accepted(self, run: Run) -> Accepted:
+    def earlier(self, run: Run) -> EarlierAnswers:
         """The answers to the strokes on the image of a run; none yet where it starts cold."""
-        if self._accepted is None or self._accepted[0] is not run.image or run.cold:
-            self._accepted = run.image, Accepted()
-        return self._accepted[1]
+        if self._earlier is None or self._earlier[0] is not run.image or run.cold:
+            self._earlier = run.image, EarlierAnswers()
+        return self._earlier[1]
 
     def part(self, image: Image, sight: Sight) -> Image:
         """What to work on of a large image: the last one where it serves, a new one otherwise."""
@@ -247,8 +247,8 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
     began = time.perf_counter()
     yield None
     mosaic = run.around.proposal if isinstance(run.around, State) else None
-    accepted = fits.accepted(run)
-    context = replace(run.context, accepted=accepted.before(run.seeds))
+    earlier = fits.earlier(run)
+    context = replace(run.context, earlier=earlier.before(run.seeds))
     alone = strokes_decide(run.seeds, context)
     steps = _steps_of_strokes(run, fits, context) if alone else _steps(run, fits, context, wanted)
     for step in steps:
@@ -257,7 +257,7 @@ def solve(run: Run, fits: Fits, wanted: Wanted) -> Generator[Frame | None, None,
             continue
         shown = step.shown
         if shown.is_last:
-            accepted.keep(run.seeds, shown.labels)
+            earlier.keep(run.seeds, shown.labels)
         mosaic = Mosaic.of(shown.labels, like=mosaic)
         yield Frame(
             labels=shown.labels,

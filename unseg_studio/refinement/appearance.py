@@ -38,7 +38,7 @@ N_UNMARKED = 800
 UNMARKED_WEIGHT = 2.0
 """Of all unmarked pixels together, against 1 for all scribbled ones."""
 
-ACCEPTED_STEP = 64
+EARLIER_STEP = 64
 """One of so many pixels teaches what was shown there before the newest strokes."""
 
 N_SHOWN = 2500
@@ -105,7 +105,7 @@ class Lesson:
         """What a sample of the pixels of a plane is called: (h, w) index, -1 where it is not."""
         plane = labels.ravel()
         order = np.random.default_rng(SEED).permutation(plane.size)
-        pixels = torch.from_numpy(order[plane[order] >= 0][: 1 + plane.size // ACCEPTED_STEP])
+        pixels = torch.from_numpy(order[plane[order] >= 0][: 1 + plane.size // EARLIER_STEP])
         called = torch.from_numpy(plane)[pixels].long()
         targets = torch.nn.functional.one_hot(called, n_labels).T.float()
         return cls(pixels, targets, UNMARKED_WEIGHT * _balanced(targets, torch.ones(len(pixels))))

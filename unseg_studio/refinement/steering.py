@@ -28,7 +28,7 @@ def steered(
     n_labels: int,
     guide: Guide,
     *,
-    accepted: Callable[[tuple[int, int]], Plane] | None = None,
+    earlier: Callable[[tuple[int, int]], Plane] | None = None,
 ) -> Iterator[torch.Tensor]:
     """Learn what the strokes look like, and let it walk; then learn from the answer, too.
 
@@ -44,21 +44,21 @@ def steered(
         K, at least 2; each has a scribble.
     guide : Guide
         The image.
-    accepted : callable or None
+    earlier : callable or None
         The same of the label that was shown at a pixel before the newest strokes; None: nobody
         knows.
 
     Yields
     ------
     Tensor, (K, h, w) float32
-        Probabilities: first on the plane of 2 x 2 blocks, taught by the strokes and what was
-        accepted, then on the working plane, taught by unmarked pixels as well.
+        Probabilities: first on the plane of 2 x 2 blocks, taught by the strokes and the earlier
+        answer, then on the working plane, taught by unmarked pixels as well.
     """
 
     def first_lesson(drawn: Lesson, shape: tuple[int, int]) -> Lesson:
-        if accepted is None:
+        if earlier is None:
             return drawn
-        return drawn.and_(Lesson.of_labels(accepted(shape), n_labels))
+        return drawn.and_(Lesson.of_labels(earlier(shape), n_labels))
 
     grid, views = guide.halved
     small = seeds(grid.shape)

@@ -9,8 +9,8 @@ import pytest
 
 from unseg_studio.data import Edits, Image, Scribbles
 from unseg_studio.document import Context
-from unseg_studio.document.accepted import MOST_ANSWERS, Accepted
 from unseg_studio.document.decode import answers_of_strokes
+from unseg_studio.document.earlier import MOST_ANSWERS, EarlierAnswers
 from unseg_studio.document.solve import Fits, Run, solve
 from unseg_studio.segmenters import default_segmenter
 
@@ -22,6 +22,7 @@ Stroke = tuple[int, tuple[tuple[int, int], ...]]
 
 DARK, LIGHT = (1, ((20, 6), (40, 20))), (2, ((20, 84), (40, 70)))
 MORE = (2, ((8, 80), (12, 64)))
+AGAIN = (1, ((50, 8), (54, 22)))
 THIRD = (3, ((50, 40), (40, 50)))
 
 
@@ -39,10 +40,10 @@ def drawn(*strokes: Stroke) -> Scribbles:
     return scribbles
 
 
-def answer(image: Image, *strokes: Stroke, accepted: np.ndarray | None = None) -> np.ndarray:
+def answer(image: Image, *strokes: Stroke, earlier: np.ndarray | None = None) -> np.ndarray:
     """Settled labels of strokes, with what was shown before them."""
     nothing = Context.empty(SHAPE)
-    context = Context(nothing.previous, nothing.named, nothing.locked, accepted=accepted)
+    context = Context(nothing.previous, nothing.named, nothing.locked, earlier=earlier)
     *_, last = answers_of_strokes(image, drawn(*strokes), context=context)
     return last.labels
 
@@ -67,46 +68,55 @@ def between(labels: np.ndarray) -> float:
 
 
 def test_an_answer_serves_strokes_that_go_on_from_its_own() -> None:
-    accepted = Accepted()
-    assert accepted.before(drawn(DARK, LIGHT)) is None
-    accepted.keep(drawn(DARK, LIGHT), np.full(SHAPE, 1, np.int32))
-    accepted.keep(drawn(DARK, LIGHT, MORE), np.full(SHAPE, 2, np.int32))
-    assert (accepted.before(drawn(DARK, LIGHT, MORE, THIRD)) == 2).all()
-    assert (accepted.before(drawn(DARK, LIGHT, THIRD)) == 1).all()
+    earlier = EarlierAnswers()
+    assert earlier.before(drawn(DARK, LIGHT)) is None
+    earlier.keep(drawn(DARK, LIGHT), np.full(SHAPE, 1, np.int32))
+    earlier.keep(drawn(DARK, LIGHT, MORE), np.full(SHAPE, 2, np.int32))
+    assert (earlier.before(drawn(DARK, LIGHT, MORE, AGAIN)) == 2).all()
+    assert (earlier.before(drawn(DARK, LIGHT, AGAIN)) == 1).all()
+
+
+def test_what_was_shown_before_a_category_was_scribbled_is_not_held_against_it() -> None:
+    earlier = EarlierAnswers()
+    earlier.keep(drawn(DARK, LIGHT), np.full(SHAPE, 1, np.int32))
+    assert earlier.before(drawn(DARK, LIGHT, THIRD)) is None
+    earlier.keep(drawn(DARK, LIGHT, THIRD), np.full(SHAPE, 2, np.int32))
+    assert (earlier.before(drawn(DARK, LIGHT, THIRD, AGAIN)) == 2).all()
 
 
 def test_the_same_strokes_are_not_taught_by_their_own_answer() -> None:
-    accepted = Accepted()
-    accepted.keep(drawn(DARK, LIGHT), np.full(SHAPE, 1, np.int32))
-    assert accepted.before(drawn(DARK, LIGHT)) is None
-    accepted.keep(drawn(DARK, LIGHT, MORE), np.full(SHAPE, 2, np.int32))
-    assert (accepted.before(drawn(DARK, LIGHT, MORE)) == 1).all()
+    earlier = EarlierAnswers()
+    earlier.keep(drawn(DARK, LIGHT), np.full(SHAPE, 1, np.int32))
+    assert earlier.before(drawn(DARK, LIGHT)) is None
+    earlier.keep(drawn(DARK, LIGHT, MORE), np.full(SHAPE, 2, np.int32))
+    assert (earlier.before(drawn(DARK, LIGHT, MORE)) == 1).all()
 
 
 @pytest.mark.parametrize(
     "now", [(DARK,), (LIGHT, MORE), (DARK, LIGHT, (2, ((30, 10), (30, 14))), (3, DARK[1]))]
 )
 def test_an_answer_to_strokes_that_were_taken_back_teaches_no_more(now: tuple[Stroke, ...]) -> None:
-    accepted = Accepted()
-    accepted.keep(drawn(DARK, LIGHT), np.full(SHAPE, 1, np.int32))
-    assert accepted.before(drawn(*now)) is None
+    earlier = EarlierAnswers()
+    earlier.keep(drawn(DARK, LIGHT), np.full(SHAPE, 1, np.int32))
+    assert earlier.before(drawn(*now)) is None
 
 
 def test_only_the_newest_answers_are_kept() -> None:
-    accepted = Accepted()
+    earlier = EarlierAnswers()
     strokes = [(1, ((row, 5), (row, 9))) for row in range(0, 60, 4)]
     for n in range(1, len(strokes)):
-        accepted.keep(drawn(*strokes[:n]), np.full(SHAPE, n, np.int32))
+        earlier.keep(drawn(*strokes[:n]), np.full(SHAPE, n, np.int32))
     kept = len(strokes) - MOST_ANSWERS
-    assert accepted.before(drawn(*strokes[:kept])) is None
-    assert (accepted.before(drawn(*strokes[: kept + 1])) == kept).all()
+    assert earlier.before(drawn(*strokes[:kept])) is None
+    assert (earlier.before(drawn(*strokes[: kept + 1])) == kept).all()
 
 
 def test_large_labels_are_kept_small() -> None:
-    accepted, large = Accepted(), Scribbles.empty((900, 1200))
-    accepted.keep(large, np.ones(large.shape, np.int32))
+    earlier = EarlierAnswers()
+    large = Scribbles.empty((900, 1200)).painted([(800, 5)], 1, radius=1)
+    earlier.keep(large, np.ones(large.shape, np.int32))
     more = large.painted([(5, 5)], 1, radius=1)
-    assert accepted.before(more).shape == (150, 200)
+    assert earlier.before(more).shape == (150, 200)
 
 
 # What it teaches
@@ -115,7 +125,7 @@ def test_large_labels_are_kept_small() -> None:
 @pytest.mark.parametrize("id_", [1, 2])
 def test_what_was_let_pass_stays_where_the_strokes_leave_it_open(image: Image, id_: int) -> None:
     shown = np.choose(THIRDS, [1, id_, 2]).astype(np.int32)
-    labels = answer(image, DARK, LIGHT, MORE, accepted=shown)
+    labels = answer(image, DARK, LIGHT, MORE, earlier=shown)
     assert (between(labels) > 0.9) if id_ == 2 else (between(labels) < 0.1)
     assert (labels[THIRDS == 0] == 1).mean() > 0.95
     assert (labels[THIRDS == 2] == 2).mean() > 0.95
@@ -123,20 +133,13 @@ def test_what_was_let_pass_stays_where_the_strokes_leave_it_open(image: Image, i
 
 def test_a_stroke_turns_what_was_let_pass(image: Image) -> None:
     shown = np.choose(THIRDS, [1, 1, 2]).astype(np.int32)
-    labels = answer(image, DARK, LIGHT, (2, ((10, 40), (50, 50))), accepted=shown)
+    labels = answer(image, DARK, LIGHT, (2, ((10, 40), (50, 50))), earlier=shown)
     assert between(labels) > 0.9
 
 
 def test_labels_of_any_size_teach(image: Image) -> None:
     shown = np.choose(THIRDS, [1, 2, 2]).astype(np.int32)[::3, ::3]
-    assert between(answer(image, DARK, LIGHT, MORE, accepted=shown)) > 0.9
-
-
-def test_a_category_that_was_not_there_then_is_not_taught_away(image: Image) -> None:
-    shown = np.choose(THIRDS, [1, 2, 2]).astype(np.int32)
-    fresh, taught = (answer(image, DARK, LIGHT, THIRD, accepted=a) for a in (None, shown))
-    np.testing.assert_array_equal(taught, fresh)
-    assert (taught[THIRDS == 1] == 3).mean() > 0.9
+    assert between(answer(image, DARK, LIGHT, MORE, earlier=shown)) > 0.9
 
 
 def test_what_was_corrected_by_hand_teaches_as_it_was_corrected(image: Image) -> None:
@@ -144,7 +147,7 @@ def test_what_was_corrected_by_hand_teaches_as_it_was_corrected(image: Image) ->
     edits = Edits(np.where(THIRDS == 1, 2, -1).astype(np.int32))
     nothing = Context.empty(SHAPE)
     context = Context(
-        nothing.previous, nothing.named, nothing.locked, corrected=edits, accepted=wrong
+        nothing.previous, nothing.named, nothing.locked, corrected=edits, earlier=wrong
     )
     *_, settled = answers_of_strokes(image, drawn(DARK, LIGHT, MORE), context=context)
     assert between(settled.labels) > 0.9
@@ -155,7 +158,7 @@ def test_where_all_that_was_shown_is_corrected_to_nothing_the_strokes_decide(ima
     edits = Edits(np.zeros(SHAPE, np.int32))
     shown = np.choose(THIRDS, [1, 2, 2]).astype(np.int32)
     context = Context(
-        nothing.previous, nothing.named, nothing.locked, corrected=edits, accepted=shown
+        nothing.previous, nothing.named, nothing.locked, corrected=edits, earlier=shown
     )
     *_, settled = answers_of_strokes(image, drawn(DARK, LIGHT), context=context)
     assert set(np.unique(settled.labels)) == {1, 2}
@@ -168,7 +171,7 @@ def test_a_run_is_taught_by_the_one_before_it(image: Image) -> None:
     fits = Fits()
     first = played(image, fits, DARK, LIGHT)
     second = played(image, fits, DARK, LIGHT, MORE)
-    np.testing.assert_array_equal(second, answer(image, DARK, LIGHT, MORE, accepted=first))
+    np.testing.assert_array_equal(second, answer(image, DARK, LIGHT, MORE, earlier=first))
 
 
 def test_the_same_strokes_give_the_same_labels_again(image: Image) -> None:
@@ -184,7 +187,17 @@ def test_a_stroke_that_was_taken_back_leaves_no_trace(image: Image) -> None:
     played(image, fits, DARK, LIGHT, (1, ((10, 40), (50, 50))))
     np.testing.assert_array_equal(played(image, fits, DARK, LIGHT), before)
     after = played(image, fits, DARK, LIGHT, MORE)
-    np.testing.assert_array_equal(after, answer(image, DARK, LIGHT, MORE, accepted=before))
+    np.testing.assert_array_equal(after, answer(image, DARK, LIGHT, MORE, earlier=before))
+
+
+def test_a_category_too_small_for_the_working_plane_does_not_keep_the_others_from_teaching(
+    image: Image,
+) -> None:
+    shown = np.choose(THIRDS, [1, 2, 2]).astype(np.int32)
+    dot = (3, ((30, 45),))
+    labels = answer(image, DARK, LIGHT, MORE, dot, earlier=shown)
+    away = (THIRDS == 1) & (np.abs(np.indices(SHAPE)[1] - 45) > 10)
+    assert (labels[away] != 1).mean() > 0.9
 
 
 def test_a_run_from_cold_asks_the_strokes_alone(image: Image) -> None:

@@ -17,7 +17,7 @@ MOST_ANSWERS = 8
 """So many are kept: after so many strokes taken back, the next is answered by strokes alone."""
 
 
-class Accepted:
+class EarlierAnswers:
     """The settled answers to the strokes on one image, the newest last."""
 
     def __init__(self) -> None:
@@ -30,12 +30,13 @@ class Accepted:
         self._answers.append((scribbles, np.asarray(small)))
 
     def before(self, scribbles: Scribbles) -> Labels | None:
-        """The newest answer to fewer strokes, all of which are still there; None: there is none.
+        """The newest answer to fewer strokes of the same categories; None: there is none.
 
-        What was answered to strokes that have been taken back teaches no more, and the same
-        strokes are answered alike, whether they were answered before or not.
+        What was answered to strokes that have been taken back teaches no more, nor what a
+        category could not yet take part in. And the same strokes are answered alike, whether they
+        were answered before or not.
         """
         for drawn, labels in reversed(self._answers):
-            if scribbles.adds_to(drawn):
+            if scribbles.categories == drawn.categories and scribbles.adds_to(drawn):
                 return labels
         return None
