@@ -10,6 +10,7 @@ import torch
 
 from unseg_studio.data import Scribbles
 from unseg_studio.refinement import Guide, steered
+from unseg_studio.refinement.steering import _trusted
 
 Stroke = tuple[int, tuple[tuple[int, int], ...]]
 
@@ -112,3 +113,23 @@ def test_a_plane_that_is_drawn_all_over_stays_as_drawn(halves: Guide) -> None:
 
     for posterior in steered(seeds, 3, halves):
         np.testing.assert_array_equal(posterior.argmax(dim=0), seeds(tuple(posterior.shape[1:])))
+
+
+@pytest.mark.parametrize(("n_taken", "teaches"), [(0, True), (8, True), (9, False), (40, False)])
+def test_a_label_that_strokes_take_from_more_than_they_give_teaches_no_more(
+    n_taken: int, teaches: bool
+) -> None:
+    shown = np.broadcast_to(np.int32(np.arange(80) >= 40), (10, 80))
+    seeds = np.full(shown.shape, -1, np.int32)
+    seeds[0, :4] = 0  # given to the first label
+    seeds[1, :n_taken] = 1  # taken from it
+    seeds[0, 60] = 1
+    found = _trusted(shown, seeds)
+    np.testing.assert_array_equal(found[shown == 0], 0 if teaches else -1)
+    np.testing.assert_array_equal(found[shown == 1], 1)
+
+
+def test_where_nothing_was_shown_nothing_is_trusted() -> None:
+    nothing = np.full((4, 5), -1, np.int32)
+    seeds = np.zeros((4, 5), np.int32)
+    np.testing.assert_array_equal(_trusted(nothing, seeds), nothing)

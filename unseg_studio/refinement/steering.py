@@ -18,6 +18,10 @@ Plane = NDArray[np.int32]
 N_LESSONS = 2
 """How often unmarked pixels teach what they have been given before an answer is final."""
 
+MOST_TAKEN = 2
+"""Times as many pixels of a label's strokes others may have taken from it, and it still teaches:
+of an answer that is mostly wrong each correction would have to undo the lesson of the whole."""
+
 FEW_LABELS = 4
 """Beyond so many, the first answer on the working plane is the enlarged small one: thin things
 lose a little by it, and the time that every label costs is saved."""
@@ -33,7 +37,8 @@ def steered(
     """Learn what the strokes look like, and let it walk; then learn from the answer, too.
 
     Whoever corrects one place has seen the others and let them pass. So where an answer to fewer
-    strokes is known, it teaches first, along with the strokes.
+    strokes is known, it teaches first, along with the strokes; but not those of its labels that
+    the strokes take away from more than they give to them.
 
     Parameters
     ----------
@@ -55,15 +60,16 @@ def steered(
         answer, then on the working plane, taught by unmarked pixels as well.
     """
 
-    def first_lesson(drawn: Lesson, shape: tuple[int, int]) -> Lesson:
+    def first_lesson(drawn: Lesson, plane: Plane) -> Lesson:
         if earlier is None:
             return drawn
-        return drawn.and_(Lesson.of_labels(earlier(shape), n_labels))
+        shown = _trusted(earlier((plane.shape[0], plane.shape[1])), plane)
+        return drawn.and_(Lesson.of_labels(shown, n_labels))
 
     grid, views = guide.halved
     small = seeds(grid.shape)
     drawn = Lesson.of_seeds(small, n_labels)
-    classifiers = taught(views, first_lesson(drawn, grid.shape))
+    classifiers = taught(views, first_lesson(drawn, small))
     posterior = _walked(classifiers, views, small, grid)
     yield posterior
     grid, views = guide.grid, guide.views
@@ -71,12 +77,22 @@ def steered(
     drawn = Lesson.of_seeds(whole, n_labels)
     posterior = doubled(posterior, grid.shape)
     if n_labels <= FEW_LABELS:
-        classifiers = taught(views, first_lesson(drawn, grid.shape), classifiers)
+        classifiers = taught(views, first_lesson(drawn, whole), classifiers)
         posterior = _walked(classifiers, views, whole, grid)
     for _ in range(N_LESSONS):
         classifiers = taught(views, drawn.and_(Lesson.of_posterior(posterior)), classifiers)
         posterior = _walked(classifiers, views, whole, grid)
     yield posterior
+
+
+def _trusted(shown: Plane, seeds: Plane) -> Plane:
+    """The labels that were shown, -1 for those that the strokes contradict; see `MOST_TAKEN`."""
+    marked = (seeds >= 0) & (shown >= 0)
+    before, now = shown[marked], seeds[marked]
+    n_labels = 1 + int(max(shown.max(), 0))
+    given = np.bincount(now[now == before], minlength=n_labels)
+    taken = np.bincount(before[now != before], minlength=n_labels)
+    return np.where((taken > MOST_TAKEN * given)[np.maximum(shown, 0)], np.int32(-1), shown)
 
 
 def _walked(
