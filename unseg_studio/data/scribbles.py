@@ -70,13 +70,11 @@ class Scribbles(IdPlane):
 
     def adds_to(self, other: Scribbles) -> bool:
         """Say whether all that is marked in `other` is marked alike here, and something more."""
-        tiles = (
-            (self.mosaic.tiles[number], other.mosaic.tiles[number])
-            for number in self.mosaic.apart(other.mosaic)
-        )
-        changes = [(new.differs(old), old.mask(bool)) for new, old in tiles]
-        is_kept = not any((changed & marked).any() for changed, marked in changes)
-        return is_kept and any(changed.any() for changed, _ in changes)
+        apart = self.mosaic.apart(other.mosaic)
+        pairs = [(self.mosaic.tiles[n], other.mosaic.tiles[n]) for n in apart]
+        if any(_loses(new, old) for new, old in pairs):
+            return False
+        return any(not new.equals(old) for new, old in pairs)
 
     def resized(self, shape: tuple[int, int]) -> Scribbles:
         """The strokes on another plane: a pixel takes the category that covers most of it."""
@@ -143,6 +141,15 @@ class Scribbles(IdPlane):
         if ids.size:
             _require_accepted(int(ids.min()), int(ids.max()))
         return mosaic
+
+
+def _loses(new: Tile, old: Tile) -> bool:
+    """Whether something that the old tile marks is marked otherwise in the new one, or not."""
+    if old.filled is None:
+        return False
+    place = old.filled
+    before = old.window(place)
+    return bool(((before != UNMARKED) & (before != new.window(place))).any())
 
 
 def _require_accepted(lowest: int, highest: int) -> None:

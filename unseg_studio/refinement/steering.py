@@ -23,8 +23,9 @@ MOST_TAKEN = 2
 of an answer that is mostly wrong each correction would have to undo the lesson of the whole."""
 
 FEW_LABELS = 4
-"""Beyond so many, the first answer on the working plane is the enlarged small one: thin things
-lose a little by it, and the time that every label costs is saved."""
+"""Beyond so many, the first answer on the working plane is the enlarged small one, and one lesson
+less is enough where an earlier answer has taught: thin things lose a little by it, and the time
+that every label costs is saved."""
 
 
 def steered(
@@ -76,10 +77,11 @@ def steered(
     whole = seeds(grid.shape)
     drawn = Lesson.of_seeds(whole, n_labels)
     posterior = doubled(posterior, grid.shape)
-    if n_labels <= FEW_LABELS:
+    are_few = n_labels <= FEW_LABELS
+    if are_few:
         classifiers = taught(views, first_lesson(drawn, whole), classifiers)
         posterior = _walked(classifiers, views, whole, grid)
-    for _ in range(N_LESSONS):
+    for _ in range(N_LESSONS if are_few or earlier is None else N_LESSONS - 1):
         classifiers = taught(views, drawn.and_(Lesson.of_posterior(posterior)), classifiers)
         posterior = _walked(classifiers, views, whole, grid)
     yield posterior
