@@ -116,7 +116,7 @@ def test_a_plane_that_is_drawn_all_over_stays_as_drawn(halves: Guide) -> None:
 
 
 @pytest.mark.parametrize(("n_taken", "teaches"), [(0, True), (8, True), (9, False), (40, False)])
-def test_a_label_that_strokes_take_from_more_than_they_give_teaches_no_more(
+def test_a_label_that_strokes_take_from_far_more_than_they_give_teaches_no_more(
     n_taken: int, teaches: bool
 ) -> None:
     shown = np.broadcast_to(np.int32(np.arange(80) >= 40), (10, 80))

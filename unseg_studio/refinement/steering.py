@@ -14,6 +14,7 @@ from unseg_studio.refinement.guide import Guide
 from unseg_studio.refinement.propagation import Grid, doubled, propagate
 
 Plane = NDArray[np.int32]
+Planes = Callable[[tuple[int, int]], Plane]
 
 N_LESSONS = 2
 """How often unmarked pixels teach what they have been given before an answer is final."""
@@ -29,17 +30,13 @@ that every label costs is saved."""
 
 
 def steered(
-    seeds: Callable[[tuple[int, int]], Plane],
-    n_labels: int,
-    guide: Guide,
-    *,
-    earlier: Callable[[tuple[int, int]], Plane] | None = None,
+    seeds: Planes, n_labels: int, guide: Guide, *, earlier: Planes | None = None
 ) -> Iterator[torch.Tensor]:
     """Learn what the strokes look like, and let it walk; then learn from the answer, too.
 
     Whoever corrects one place has seen the others and let them pass. So where an answer to fewer
     strokes is known, it teaches first, along with the strokes; but not those of its labels that
-    the strokes take away from more than they give to them.
+    the strokes contradict, see `MOST_TAKEN`.
 
     Parameters
     ----------
@@ -60,17 +57,9 @@ def steered(
         Probabilities: first on the plane of 2 x 2 blocks, taught by the strokes and the earlier
         answer, then on the working plane, taught by unmarked pixels as well.
     """
-
-    def first_lesson(drawn: Lesson, plane: Plane) -> Lesson:
-        if earlier is None:
-            return drawn
-        shown = _trusted(earlier((plane.shape[0], plane.shape[1])), plane)
-        return drawn.and_(Lesson.of_labels(shown, n_labels))
-
     grid, views = guide.halved
     small = seeds(grid.shape)
-    drawn = Lesson.of_seeds(small, n_labels)
-    classifiers = taught(views, first_lesson(drawn, small))
+    classifiers = taught(views, _first_lesson(small, n_labels, earlier))
     posterior = _walked(classifiers, views, small, grid)
     yield posterior
     grid, views = guide.grid, guide.views
@@ -79,12 +68,21 @@ def steered(
     posterior = doubled(posterior, grid.shape)
     are_few = n_labels <= FEW_LABELS
     if are_few:
-        classifiers = taught(views, first_lesson(drawn, whole), classifiers)
+        classifiers = taught(views, _first_lesson(whole, n_labels, earlier), classifiers)
         posterior = _walked(classifiers, views, whole, grid)
     for _ in range(N_LESSONS if are_few or earlier is None else N_LESSONS - 1):
         classifiers = taught(views, drawn.and_(Lesson.of_posterior(posterior)), classifiers)
         posterior = _walked(classifiers, views, whole, grid)
     yield posterior
+
+
+def _first_lesson(seeds: Plane, n_labels: int, earlier: Planes | None) -> Lesson:
+    """What is scribbled, and what of the earlier answer is to be trusted."""
+    drawn = Lesson.of_seeds(seeds, n_labels)
+    if earlier is None:
+        return drawn
+    shown = _trusted(earlier((seeds.shape[0], seeds.shape[1])), seeds)
+    return drawn.and_(Lesson.of_labels(shown, n_labels))
 
 
 def _trusted(shown: Plane, seeds: Plane) -> Plane:
