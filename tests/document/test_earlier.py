@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -213,3 +215,12 @@ def test_what_was_shown_of_one_image_teaches_nothing_of_another(image: Image) ->
     played(image, fits, DARK, LIGHT)
     labels = played(other, fits, DARK, LIGHT, MORE)
     np.testing.assert_array_equal(labels, answer(other, DARK, LIGHT, MORE))
+
+
+def test_an_image_that_nobody_needs_is_not_kept_for_its_answers(image: Image) -> None:
+    fits, other = Fits(), Image.of(np.ascontiguousarray(image.rgb[:, ::-1]))
+    played(other, fits, DARK, LIGHT)
+    gone = ref(other)
+    del other
+    gc.collect()
+    assert gone() is None

@@ -124,7 +124,7 @@ def test_a_label_that_strokes_take_from_far_more_than_they_give_teaches_no_more(
     seeds[0, :4] = 0  # given to the first label
     seeds[1, :n_taken] = 1  # taken from it
     seeds[0, 60] = 1
-    found = _trusted(shown, seeds)
+    found = _trusted(shown, seeds, 2)
     np.testing.assert_array_equal(found[shown == 0], 0 if teaches else -1)
     np.testing.assert_array_equal(found[shown == 1], 1)
 
@@ -132,4 +132,4 @@ def test_a_label_that_strokes_take_from_far_more_than_they_give_teaches_no_more(
 def test_where_nothing_was_shown_nothing_is_trusted() -> None:
     nothing = np.full((4, 5), -1, np.int32)
     seeds = np.zeros((4, 5), np.int32)
-    np.testing.assert_array_equal(_trusted(nothing, seeds), nothing)
+    np.testing.assert_array_equal(_trusted(nothing, seeds, 2), nothing)

@@ -28,8 +28,7 @@ def quality_table(set_: str, scores: Sequence[Score]) -> Table:
         table.add_column(column, justify="right")
     best = _best(scores)
     for score in scores:
-        values = [*map(cells.share, score.per_round), cells.share(score.mean)]
-        values.append(cells.percent(score.worse))
+        values = [*map(cells.share, [*score.per_round, score.mean]), cells.percent(score.worse)]
         reaches = [_reach(score.reach(iou)) for iou in GOOD]
         style = "bold" if score is best else ""
         table.add_row(score.method, _count(score), *values, *reaches, style=style)
@@ -128,4 +127,4 @@ def _reach(reach: Reach) -> str:
     if math.isnan(reach.share):
         return "-"
     median = "never" if math.isinf(reach.median) else f"{reach.median:g}"
-    return f"{median}, {reach.mean:.1f}, {reach.share:.0%}"
+    return f"{median}, {reach.mean:.1f}, {cells.percent(reach.share)}"

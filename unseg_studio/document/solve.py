@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,13 +171,13 @@ class Fits:
         self._key: tuple[Image, Segmenter, str] | None = None
         self._fit: Fit | None = None
         self._part: tuple[Image, Sight, Image] | None = None
-        self._earlier: tuple[Image, EarlierAnswers] | None = None
+        self._earlier: WeakKeyDictionary[Image, EarlierAnswers] = WeakKeyDictionary()
 
     def earlier(self, run: Run) -> EarlierAnswers:
         """The answers to the strokes on the image of a run; none yet where it starts cold."""
-        if self._earlier is None or self._earlier[0] is not run.image or run.cold:
-            self._earlier = run.image, EarlierAnswers()
-        return self._earlier[1]
+        if run.cold:
+            self._earlier.pop(run.image, None)
+        return self._earlier.setdefault(run.image, EarlierAnswers())
 
     def part(self, image: Image, sight: Sight) -> Image:
         """What to work on of a large image: the last one where it serves, a new one otherwise."""

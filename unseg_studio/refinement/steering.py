@@ -81,15 +81,14 @@ def _first_lesson(seeds: Plane, n_labels: int, earlier: Planes | None) -> Lesson
     drawn = Lesson.of_seeds(seeds, n_labels)
     if earlier is None:
         return drawn
-    shown = _trusted(earlier((seeds.shape[0], seeds.shape[1])), seeds)
+    shown = _trusted(earlier((seeds.shape[0], seeds.shape[1])), seeds, n_labels)
     return drawn.and_(Lesson.of_labels(shown, n_labels))
 
 
-def _trusted(shown: Plane, seeds: Plane) -> Plane:
+def _trusted(shown: Plane, seeds: Plane, n_labels: int) -> Plane:
     """The labels that were shown, -1 for those that the strokes contradict; see `MOST_TAKEN`."""
     marked = (seeds >= 0) & (shown >= 0)
     before, now = shown[marked], seeds[marked]
-    n_labels = 1 + int(max(shown.max(), 0))
     given = np.bincount(now[now == before], minlength=n_labels)
     taken = np.bincount(before[now != before], minlength=n_labels)
     return np.where((taken > MOST_TAKEN * given)[np.maximum(shown, 0)], np.int32(-1), shown)
